@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wire
+
+import (
+	"encoding/binary"
+
+	"github.com/weir-pg/weir/internal/sqlstate"
+)
+
+// Begin appends the header of a message whose length is not known yet and
+// returns where the message starts, for End.
+func Begin(b []byte, typ byte) (_ []byte, start int) {
+	return append(b, typ, 0, 0, 0, 0), len(b)
+}
+
+// End writes the length of the message that began at start.
+func End(b []byte, start int) []byte {
+	binary.BigEndian.PutUint32(b[start+1:], uint32(len(b)-start-1))
+	return b
+}
+
+// AppendHeader appends the header of a message of size bytes in all.
+func AppendHeader(b []byte, typ byte, size int) []byte {
+	b = append(b, typ)
+	return binary.BigEndian.AppendUint32(b, uint32(size-1))
+}
+
+// AppendEmpty appends a message without a body: Sync, Flush, Terminate,
+// ParseComplete and the like.
+func AppendEmpty(b []byte, typ byte) []byte { return append(b, typ, 0, 0, 0, 4) }
+
+// AppendCString appends s and a zero byte.
+func AppendCString[S ~string | ~[]byte](b []byte, s S) []byte {
+	return append(append(b, s...), 0)
+}
+
+// AppendQuery appends a Query message.
+func AppendQuery[S ~string | ~[]byte](b []byte, text S) []byte {
+	b, start := Begin(b, Query)
+	return End(AppendCString(b, text), start)
+}
+
+// AppendParse appends a Parse message; oids is the count and the types, as in
+// ParseMessage.
+func AppendParse[S ~string | ~[]byte](b []byte, name string, text S, oids []byte) []byte {
+	b, start := Begin(b, Parse)
+	b = AppendCString(b, name)
+	b = AppendCString(b, text)
+	return End(append(b, oids...), start)
+}
+
+// AppendTarget appends a Close or Describe message.
+func AppendTarget[S ~string | ~[]byte](b []byte, typ, kind byte, name S) []byte {
+	b, start := Begin(b, typ)
+	b = append(b, kind)
+	return End(AppendCString(b, name), start)
+}
+
+// AppendReady appends a ReadyForQuery message.
+func AppendReady(b []byte, status byte) []byte {
+	return append(b, ReadyForQuery, 0, 0, 0, 5, status)
+}
+
+// AppendComplete appends a CommandComplete message.
+func AppendComplete(b []byte, tag string) []byte {
+	b, start := Begin(b, CommandComplete)
+	return End(AppendCString(b, tag), start)
+}
+
+// AppendParameterStatus appends a ParameterStatus message.
+func AppendParameterStatus(b []byte, name, value string) []byte {
+	b, start := Begin(b, ParameterStatus)
+	return End(AppendCString(AppendCString(b, name), value), start)
+}
+
+// AppendKey appends a BackendKeyData message.
+func AppendKey(b []byte, pid uint32, secret []byte) []byte {
+	b, start := Begin(b, BackendKeyData)
+	b = binary.BigEndian.AppendUint32(b, pid)
+	return End(append(b, secret...), start)
+}
+
+// AppendError appends e as an ErrorResponse.
+func AppendError(b []byte, e *sqlstate.Error) []byte {
+	severity := e.Severity
+	if severity == "" {
+		severity = sqlstate.SeverityError
+	}
+	b, start := Begin(b, ErrorResponse)
+	// V is S in words that are never translated; drivers look at either.
+	b = appendField(b, 'S', string(severity))
+	b = appendField(b, 'V', string(severity))
+	b = appendField(b, 'C', string(e.Code))
+	b = appendField(b, 'M', e.Message)
+	b = appendField(b, 'D', e.Detail)
+	b = appendField(b, 'H', e.Hint)
+	b = appendField(b, 'R', e.Routine)
+	return End(append(b, 0), start)
+}
+
+func appendField(b []byte, field byte, value string) []byte {
+	if value == "" {
+		return b
+	}
+	return AppendCString(append(b, field), value)
+}
