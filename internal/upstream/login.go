@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Login is a connection that has logged in and is idle. Whoever got it from
+// Target.Login owns it and closes Stream.
+type Login struct {
+	Conn    *Swap             // the transport
+	Stream  net.Conn          // Conn itself, or the *tls.Conn over it
+	PID     uint32            // of the backend; 0 where the server names none (RDS Proxy)
+	Key     []byte            // cancels the backend's query; nil where the server gives none, up to 256 bytes
+	Params  map[string]string // ParameterStatus at login
+	Address string            // host:port or the path of the socket, as configured
+
+	cancel canceller
+}
+
+// Login connects and logs in, trying the hosts in order as libpq does, until
+// ctx ends. params are startup parameters besides, and before, those of the
+// URL; the map is only read. Every error is an *Error.
+func (t *Target) Login(ctx context.Context, params map[string]string) (*Login, error) {
+	var login *Login
+	err := t.connect(ctx, params, func(a *attempt, conn *pgconn.PgConn) (err error) {
+		login, err = a.take(ctx, conn)
+		return err
+	})
+	return login, err
+}
+
+// attempt is one try at one route.
+type attempt struct {
+	target  *Target
+	route   route
+	config  *pgconn.Config
+	network string // what was dialled last, after name resolution
+	address string
+	reached bool // a transport was established
+}
+
+// connect tries each route in turn and calls use with the first connection.
+// It stops early at an answer that would be the same from every host.
+func (t *Target) connect(ctx context.Context, params map[string]string, use func(*attempt, *pgconn.PgConn) error) error {
+	failed := &Error{Database: t.Database(), Role: t.User()}
+	var spare *attempt // target_session_attrs=prefer-standby: better the primary than none
+	var silent string  // the host whose transport could not be established
+	for _, a := range t.attempts(params) {
+		host := a.route.address()
+		if host == silent {
+			continue // another kind of security does not make it answer
+		}
+		err := a.try(ctx, t.share(ctx, host), use)
+		if err == nil {
+			return nil
+		}
+		failed.add(host, err)
+		if final(err) || ctx.Err() != nil {
+			break
+		}
+		if _, ok := errors.AsType[*pgconn.NotPreferredError](err); ok && spare == nil {
+			spare = a
+		}
+		if !a.reached {
+			silent = host
+		}
+	}
+	return spare.settle(ctx, failed, use)
+}
+
+// settle connects to a server that works but was not preferred. Without one,
+// a is nil, it returns what failed.
+func (a *attempt) settle(ctx context.Context, failed *Error, use func(*attempt, *pgconn.PgConn) error) error {
+	if a == nil {
+		return failed
+	}
+	a.config.ValidateConnect = nil
+	if err := a.try(ctx, 0, use); err != nil {
+		failed.add(a.route.address(), err)
+		return failed
+	}
+	return nil
+}
+
+// attempts prepares one attempt for each route.
+func (t *Target) attempts(params map[string]string) []*attempt {
+	list := make([]*attempt, len(t.routes))
+	for i, r := range t.ordered() {
+		a := &attempt{target: t, route: r, config: t.config.Copy()}
+		a.config.Host, a.config.Port, a.config.TLSConfig = r.host, r.port, r.tls
+		a.config.DialFunc = a.dial
+		maps.Copy(a.config.RuntimeParams, params)
+		list[i] = a
+	}
+	return list
+}
+
+// ordered returns the routes in their order, or with load_balance_hosts=random
+// the hosts shuffled, each with its routes in order.
+func (t *Target) ordered() []route {
+	if !t.random {
+		return t.routes
+	}
+	place := map[string]int{}
+	for i, n := range rand.Perm(len(t.addresses())) {
+		place[t.addresses()[i]] = n
+	}
+	list := slices.Clone(t.routes)
+	slices.SortStableFunc(list, func(a, b route) int { return place[a.address()] - place[b.address()] })
+	return list
+}
+
+// share is how much of ctx's time the host may use, so that one that never
+// answers leaves time for those after it. Zero is all of it.
+func (t *Target) share(ctx context.Context, address string) time.Duration {
+	hosts := t.addresses()
+	deadline, ok := ctx.Deadline()
+	if !ok || len(hosts) == 1 {
+		return 0
+	}
+	return time.Until(deadline) / time.Duration(len(hosts)-slices.Index(hosts, address))
+}
+
+// try connects, within the limit if it is above zero, and calls use.
+func (a *attempt) try(ctx context.Context, limit time.Duration, use func(*attempt, *pgconn.PgConn) error) error {
+	if limit > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, limit)
+		defer stop()
+	}
+	conn, err := pgconn.ConnectConfig(context.WithValue(ctx, ownDial{}, true), a.config)
+	if err != nil {
+		return err
+	}
+	return use(a, conn)
+}
+
+// ownDial marks the context of a dial that a login asked for.
+type ownDial struct{}
+
+// dial is pgconn's DialFunc. When a read fails, pgconn also dials to send a
+// cancel, from a goroutine that nobody waits for. A login has no query to
+// cancel, and a server in trouble must not get two connections for each that
+// fails, so that dial is refused.
+func (a *attempt) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if ctx.Value(ownDial{}) == nil {
+		return nil, errors.New("a failed login cancels nothing")
+	}
+	conn, err := a.target.dialer.dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	a.network, a.address, a.reached = network, address, true
+	return &Swap{Conn: conn}, nil
+}
+
+// take turns pgconn's connection into a Login. SyncConn first, because pgconn
+// may have read ahead: a ParameterStatus or a notice after ReadyForQuery.
+func (a *attempt) take(ctx context.Context, conn *pgconn.PgConn) (*Login, error) {
+	if err := conn.SyncConn(ctx); err != nil {
+		_ = conn.Conn().Close()
+		return nil, err
+	}
+	raw, err := conn.Hijack()
+	if err != nil {
+		_ = conn.Conn().Close()
+		return nil, err
+	}
+	return &Login{
+		Conn:    transport(raw.Conn),
+		Stream:  raw.Conn,
+		PID:     raw.PID,
+		Key:     raw.SecretKey,
+		Params:  raw.ParameterStatuses,
+		Address: a.route.address(),
+		cancel: canceller{
+			dialer:  a.target.dialer,
+			network: a.network,
+			address: a.address,
+			tls:     a.route.tls,
+			direct:  a.config.SSLNegotiation == "direct",
+		},
+	}, nil
+}
+
+// transport is what attempt.dial made, below TLS if there is any.
+func transport(stream net.Conn) *Swap {
+	if secure, ok := stream.(*tls.Conn); ok {
+		stream = secure.NetConn()
+	}
+	return stream.(*Swap)
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package upstream
+
+import "container/list"
+
+// Statement is a prepared statement that connections can share. It does not
+// change after it was made, but for what its maker keeps beside it.
+type Statement struct {
+	Name string // its name on every upstream
+	Text string
+	OIDs string // the count and the parameter types, as Parse carries them
+}
+
+// Prepared is the statements that one upstream connection has, least recently
+// used last. The zero value has none and room for none. It belongs to the
+// connection's owner.
+type Prepared struct {
+	// Unnamed is what the upstream's unnamed statement is, nil where it is not
+	// known; it counts in no limit.
+	Unnamed *Statement
+
+	limit   int
+	entries map[*Statement]*list.Element
+	recent  list.List // of *slot
+}
+
+type slot struct {
+	statement *Statement
+	confirmed bool
+}
+
+// Limit sets how many named statements the upstream may hold.
+func (p *Prepared) Limit(n int) { p.limit = n }
+
+// Len returns how many named statements the upstream holds.
+func (p *Prepared) Len() int { return len(p.entries) }
+
+// Has reports whether the upstream has s, and whether it has said so: one that
+// was sent and not answered may still fail. It marks s as used.
+func (p *Prepared) Has(s *Statement) (has, confirmed bool) {
+	e, ok := p.entries[s]
+	if !ok {
+		return false, false
+	}
+	p.recent.MoveToFront(e)
+	return true, e.Value.(*slot).confirmed
+}
+
+// Add notes that a Parse of s was sent.
+func (p *Prepared) Add(s *Statement) {
+	if p.entries == nil {
+		p.entries = make(map[*Statement]*list.Element)
+	}
+	p.entries[s] = p.recent.PushFront(&slot{statement: s})
+}
+
+// Confirm notes that the Parse of s succeeded.
+func (p *Prepared) Confirm(s *Statement) {
+	if e, ok := p.entries[s]; ok {
+		e.Value.(*slot).confirmed = true
+	}
+}
+
+// Remove notes that the upstream does not have s.
+func (p *Prepared) Remove(s *Statement) {
+	if e, ok := p.entries[s]; ok {
+		p.recent.Remove(e)
+		delete(p.entries, s)
+	}
+}
+
+// Clear notes that the upstream has no statements.
+func (p *Prepared) Clear() {
+	p.Unnamed = nil
+	clear(p.entries)
+	p.recent.Init()
+}
+
+// Surplus returns the statement to close because there are more than the limit
+// allows, and forgets it; nil where there are not. One that is not confirmed
+// is never chosen: its Parse may be in the same write.
+func (p *Prepared) Surplus() *Statement {
+	if len(p.entries) <= p.limit {
+		return nil
+	}
+	oldest := p.recent.Back()
+	if oldest == nil || !oldest.Value.(*slot).confirmed {
+		return nil
+	}
+	s := oldest.Value.(*slot).statement
+	p.Remove(s)
+	return s
+}

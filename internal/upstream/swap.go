@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package upstream
+
+import (
+	"net"
+
+	"github.com/weir-pg/weir/internal/loop"
+)
+
+// Swap is a connection whose transport can be exchanged under a *tls.Conn that
+// already uses it: it logs in over Go's own connection, and carries on over a
+// loop's. It has no lock. Whoever owns the connection may call Take and Set,
+// while nothing reads or writes it.
+type Swap struct {
+	net.Conn
+}
+
+// Take detaches the descriptor of the transport (see loop.Detach) and gives it
+// to the caller. Until Set, every Read and Write fails with net.ErrClosed.
+func (s *Swap) Take() (fd int, err error) { return loop.Detach(s.Conn) }
+
+// Set puts inner in the place of the transport that Take emptied.
+func (s *Swap) Set(inner net.Conn) { s.Conn = inner }
