@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package pool decides who gets which upstream connection, and when one is
+// opened or closed. It knows no protocol, no sockets and no poller: a connection
+// is anything with the four methods of Conn.
+//
+// A Pool holds the connections of one (database, user). A connection is idle,
+// in use, or being opened, and holds one place in each of the pool's budgets from
+// before it is opened until after it is closed. A client that finds no idle
+// connection joins a queue, one for each event loop; the queue's end is a
+// connection or an error, never both and never neither.
+//
+// A Budget is shared by pools: the role's CONNECTION LIMIT, the database's, the
+// server's. A pool that has waiters and finds a budget full is hungry: other
+// pools give up idle connections for it, and released ones too once its oldest
+// waiter has waited longer than theirs.
+//
+// # Locks
+//
+// Pool.mu comes before Budget.mu, and several budgets are locked in the order of
+// their numbers. Nobody holds the locks of two pools: what one pool wants of
+// another (feed, spare, evict) is asked with no lock held. Conn.Close,
+// Owner.Granted, Owner.Refused, Config.Connect, Config.Classify and
+// Config.Oldest are called with no lock held either.
+package pool

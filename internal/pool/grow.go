@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pool
+
+import (
+	"context"
+	"time"
+)
+
+// minimumRetry is how long a pool below its minimum leaves a full budget alone.
+const minimumRetry = time.Second
+
+// settle opens the connections that are needed and possible, and refuses those
+// who wait in vain. Every slow path ends with it. No lock may be held.
+func (p *Pool[C]) settle() {
+	t := now()
+	p.mu.Lock()
+	var vain []*Waiter[C]
+	err := p.vainLocked(t)
+	if err != nil {
+		vain = p.queue.takeIf(func(*Waiter[C]) bool { return true })
+		p.eatLocked()
+	}
+	full := p.growLocked(t)
+	p.mu.Unlock()
+	refuse(vain, err)
+	p.hunt(full)
+}
+
+// growLocked starts connects while they are needed and possible. It returns the
+// budget that stands in the way of a waiter if the pool has just become hungry at
+// it: the caller calls hunt with it after unlocking.
+func (p *Pool[C]) growLocked(t time.Duration) *Budget {
+	for p.hungryAt == nil {
+		waiters := p.queue.count > p.connecting
+		if !waiters && p.places >= p.floorLocked() || !p.mayConnectLocked(t) {
+			return nil
+		}
+		full := take(p.budgets)
+		if full == nil {
+			p.startLocked()
+			continue
+		}
+		if !waiters {
+			p.armLocked(t+minimumRetry, t)
+			return nil
+		}
+		p.starveLocked(full, t)
+		return full
+	}
+	return nil
+}
+
+// mayConnectLocked reports whether one more connect may start now, as far as the
+// pool itself is concerned.
+func (p *Pool[C]) mayConnectLocked(t time.Duration) bool {
+	if p.closed != nil || p.places >= p.cfg.Max {
+		return false
+	}
+	if p.fault == nil {
+		return p.connecting < p.cfg.MaxConnecting
+	}
+	if p.connecting > 0 {
+		return false
+	}
+	retry := p.retryLocked()
+	if t < retry {
+		p.armLocked(retry, t)
+		return false
+	}
+	return true
+}
+
+// startLocked starts one connect, whose places are taken.
+func (p *Pool[C]) startLocked() {
+	p.places++
+	p.connecting++
+	loop, epoch := p.turnLocked(), p.epoch
+	p.connects.Go(func() { p.connect(loop, epoch) })
+}
+
+// turnLocked is the loop for the next connection: the next in turn on which someone
+// waits, else the next in turn.
+func (p *Pool[C]) turnLocked() int {
+	loop := p.turn
+	for i := range p.cfg.Loops {
+		if l := (p.turn + i) % p.cfg.Loops; p.queue.loops[l].head != nil {
+			loop = l
+			break
+		}
+	}
+	p.turn = (loop + 1) % p.cfg.Loops
+	return loop
+}
+
+// connect opens one connection and hands it to the pool. It does not end when the
+// waiter that it was started for leaves.
+func (p *Pool[C]) connect(loop int, epoch uint32) {
+	ctx, cancel := p.ctx, context.CancelFunc(func() {})
+	if p.cfg.ConnectTimeout > 0 {
+		ctx, cancel = context.WithTimeout(ctx, p.cfg.ConnectTimeout)
+	}
+	defer cancel()
+	c, err := p.cfg.Connect(ctx, loop)
+	if err != nil {
+		p.failed(err, epoch)
+		return
+	}
+	p.opened(c, epoch)
+}
+
+// opened adds a new connection: to a waiter, or to the idle ones. It is not given up
+// for another pool before it has been of use.
+func (p *Pool[C]) opened(c C, epoch uint32) {
+	t := now()
+	p.mu.Lock()
+	p.connecting--
+	recovered := p.fault != nil
+	p.fault = nil
+	n := c.Node()
+	n.state, n.epoch = busy, epoch
+	n.expires = after(t, jitter(p.cfg.Lifetime, p.cfg.LifetimeJitter))
+	why := p.unfitLocked(c, n, t)
+	w := p.putLocked(c, n, t, why)
+	p.mu.Unlock()
+	if recovered {
+		p.cfg.Logger.Info("connected to PostgreSQL again", "database", p.cfg.Database, "user", p.cfg.User)
+	}
+	p.finish(c, w, why)
+	p.settle()
+}
+
+// failed gives back the place of a connect that failed, and decides what that
+// means for the waiters, the budgets and the next try.
+func (p *Pool[C]) failed(err error, epoch uint32) {
+	f := p.cfg.Classify(err)
+	p.mu.Lock()
+	p.places--
+	p.connecting--
+	// What an older password or address met says nothing about today's.
+	counts := p.closed == nil && epoch == p.epoch
+	news := counts && (p.fault == nil || p.fault.kind != f.Kind)
+	if counts {
+		p.faultLocked(f, err, now())
+		p.withdrawLocked() // others need not make room for a pool that cannot connect
+	}
+	p.mu.Unlock()
+	if news {
+		p.cfg.Logger.Warn("cannot open a connection to PostgreSQL",
+			"database", p.cfg.Database, "user", p.cfg.User, "err", err)
+	}
+	p.returned(f)
+	p.settle()
+}
+
+// returned gives back the place of a connect that failed. If PostgreSQL was full
+// the budget shrinks before anyone else can take it.
+func (p *Pool[C]) returned(f Failure) {
+	giveBack(p.budgets, false)
+	if f.Kind == Full {
+		for _, b := range p.budgets {
+			if f.Budget == nil || f.Budget == b {
+				b.Full()
+			}
+		}
+	}
+	feed(p.budgets)
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pool
+
+import "time"
+
+// handoverPatience is how long the oldest waiter of all lets waiters of a
+// released connection's own loop go first. A hand-over within a loop saves two
+// system calls and the wake-up of another thread; two milliseconds cost a waiter
+// little beside the wait it is already in.
+const handoverPatience = 2 * time.Millisecond
+
+// Waiter is one place in a pool's queue, embedded in whoever waits so that
+// waiting allocates nothing. It may be used again once its wait has ended.
+type Waiter[C Conn] struct {
+	Loop  int      // the loop the waiter runs on; set before Wait
+	Owner Owner[C] // who is told; set before Wait
+
+	// Guarded by the pool's lock.
+	queued     bool
+	prev, next *Waiter[C]
+	number     uint64        // arrival, over all queues
+	since      time.Duration // arrival
+}
+
+// queue is the waiters of all loops: a first-in first-out list for each, so that
+// both the next of one loop and, comparing heads, the oldest of all are near at
+// hand. The pool's lock guards it.
+type queue[C Conn] struct {
+	loops   []list[C]
+	count   int
+	arrived uint64
+}
+
+type list[C Conn] struct{ head, tail *Waiter[C] }
+
+// push adds w at the end of its loop's list.
+func (q *queue[C]) push(w *Waiter[C], now time.Duration) {
+	q.arrived++
+	q.count++
+	l := &q.loops[w.Loop]
+	w.queued, w.number, w.since = true, q.arrived, now
+	w.prev, w.next = l.tail, nil
+	if l.tail == nil {
+		l.head = w
+	} else {
+		l.tail.next = w
+	}
+	l.tail = w
+}
+
+// remove takes w out from anywhere in its list.
+func (q *queue[C]) remove(w *Waiter[C]) {
+	q.count--
+	l := &q.loops[w.Loop]
+	if w.prev == nil {
+		l.head = w.next
+	} else {
+		w.prev.next = w.next
+	}
+	if w.next == nil {
+		l.tail = w.prev
+	} else {
+		w.next.prev = w.prev
+	}
+	w.queued, w.prev, w.next = false, nil, nil
+}
+
+// oldest is the waiter that arrived first, nil if there is none.
+func (q *queue[C]) oldest() *Waiter[C] {
+	if q.count == 0 {
+		return nil
+	}
+	var first *Waiter[C]
+	for i := range q.loops {
+		if w := q.loops[i].head; w != nil && (first == nil || w.number < first.number) {
+			first = w
+		}
+	}
+	return first
+}
+
+// next takes out the waiter that a connection on the given loop goes to. There
+// must be one.
+func (q *queue[C]) next(loop int, now time.Duration) *Waiter[C] {
+	w := q.oldest()
+	if near := q.loops[loop].head; near != nil && now-w.since < handoverPatience {
+		w = near
+	}
+	q.remove(w)
+	return w
+}
+
+// takeIf takes out, from the head of each list, the waiters for which end answers
+// true, up to the first for which it does not.
+func (q *queue[C]) takeIf(end func(*Waiter[C]) bool) (taken []*Waiter[C]) {
+	for i := range q.loops {
+		for w := q.loops[i].head; w != nil && end(w); w = q.loops[i].head {
+			q.remove(w)
+			taken = append(taken, w)
+		}
+	}
+	return taken
+}
+
+// refuse tells waiters that were taken out why.
+func refuse[C Conn](waiters []*Waiter[C], err error) {
+	for _, w := range waiters {
+		w.Owner.Refused(err)
+	}
+}

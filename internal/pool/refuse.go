@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pool
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/weir-pg/weir/internal/sqlstate"
+)
+
+// QueueTimeout is the Routine of the error that ends a wait at AcquireTimeout. By
+// it and 53300 weir's own library tells this error from PostgreSQL's.
+const QueueTimeout = "weir_query_wait_timeout"
+
+// timeout is the error for waiters that AcquireTimeout took out of the queue: 08006
+// if PostgreSQL cannot be reached and nothing is open, else 53300. What they
+// asked for has not been executed.
+func (p *Pool[C]) timeout(taken int) error {
+	p.mu.Lock()
+	f, open := p.fault, p.openLocked()
+	p.mu.Unlock()
+	if f != nil && f.kind != Full && open == 0 {
+		return f.client
+	}
+	s := p.Status()
+	full := p.full()
+	return &sqlstate.Error{
+		Code: sqlstate.TooManyConnections,
+		Message: fmt.Sprintf("query_wait_timeout: too many connections for role %q: no connection to PostgreSQL became free within %v",
+			p.cfg.User, p.cfg.AcquireTimeout),
+		Detail:  p.detail(s, full, taken),
+		Hint:    hint(s, full),
+		Routine: QueueTimeout,
+	}
+}
+
+// full is the first of the pool's budgets that has no place left, nil if all have.
+func (p *Pool[C]) full() *BudgetStatus {
+	for _, b := range p.budgets {
+		if s := b.Status(); s.Effective != NoLimit && s.InUse >= s.Effective {
+			return &s
+		}
+	}
+	return nil
+}
+
+// detail says what was full and who held it.
+func (p *Pool[C]) detail(s Status, full *BudgetStatus, taken int) string {
+	text := fmt.Sprintf("pool %q as %q: %d of %d in use, %d being opened, %d waiting",
+		s.Database, s.User, s.Active, s.Max, s.Connecting, s.Waiting+taken)
+	if full != nil {
+		text += fmt.Sprintf("; %s: %d of %d in use over all pools", full.Name, full.InUse, full.Effective)
+	}
+	if p.cfg.Oldest != nil {
+		if oldest := p.cfg.Oldest(); oldest != "" {
+			text += "; " + oldest
+		}
+	}
+	if s.Failing {
+		text += fmt.Sprintf("; the last connect failed %v ago: %v",
+			time.Since(s.LastErrorAt).Round(time.Millisecond), s.LastError)
+	}
+	return text + "."
+}
+
+// hint says what to do, by what set the limit.
+func hint(s Status, full *BudgetStatus) string {
+	const look = "look for transactions that take long or are left open"
+	switch {
+	case s.Active+s.Connecting >= s.Max && s.Source != "":
+		return fmt.Sprintf("The pool's limit of %d comes from %s: raise it, or %s.", s.Max, s.Source, look)
+	case full != nil && full.Source != "":
+		return fmt.Sprintf("The limit of %d comes from %s: raise it, or %s.", full.Limit, full.Source, look)
+	}
+	return "Raise the pool's limit, or " + look + "."
+}
