@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package observe
+
+import (
+	"strings"
+	"sync/atomic"
+
+	"github.com/weir-pg/weir/internal/sqlstate"
+)
+
+// errorClasses are the classes of SQLSTATE (PostgreSQL documentation, appendix A)
+// that are counted apart. All others share the last entry, so that the number of
+// series does not depend on what the server sends.
+var errorClasses = [...]string{"08", "22", "23", "25", "26", "28", "40", "42", "53", "57", "XX", "other"}
+
+// Errors counts ErrorResponses of PostgreSQL by class of SQLSTATE. The zero
+// value is ready. It is not sharded: errors are rare beside queries.
+type Errors struct {
+	counts [len(errorClasses)]atomic.Uint64
+}
+
+// Add counts one error; code is its SQLSTATE.
+func (e *Errors) Add(code string) {
+	last := len(errorClasses) - 1
+	for i, class := range errorClasses[:last] {
+		if strings.HasPrefix(code, class) {
+			e.counts[i].Add(1)
+			return
+		}
+	}
+	e.counts[last].Add(1)
+}
+
+// Values returns the count of every class, the zeros too.
+func (e *Errors) Values() map[string]uint64 {
+	values := make(map[string]uint64, len(errorClasses))
+	for i, class := range errorClasses {
+		values[class] = e.counts[i].Load()
+	}
+	return values
+}
+
+// The reasons for which a pool refuses a request, as they appear in a status.
+var rejectReasons = [...]string{"queue_timeout", "upstream_down", "upstream_rejected", "shutdown", "other"}
+
+// Rejects counts by reason the requests that weir itself refused because they
+// got no upstream. The zero value is ready. It is not sharded.
+type Rejects struct {
+	counts [len(rejectReasons)]atomic.Uint64
+}
+
+// Add counts one refusal; code is the SQLSTATE that the client got.
+func (r *Rejects) Add(code sqlstate.Code) {
+	r.counts[rejectReason(code)].Add(1)
+}
+
+// Values returns the count of every reason, the zeros too.
+func (r *Rejects) Values() map[string]uint64 {
+	values := make(map[string]uint64, len(rejectReasons))
+	for i, reason := range rejectReasons {
+		values[reason] = r.counts[i].Load()
+	}
+	return values
+}
+
+// rejectReason returns the index in rejectReasons that code stands for.
+func rejectReason(code sqlstate.Code) int {
+	switch code {
+	case sqlstate.TooManyConnections:
+		return 0
+	case sqlstate.ConnectionFailure, sqlstate.CannotConnectNow:
+		return 1
+	case sqlstate.InvalidAuthorization, sqlstate.InvalidPassword, sqlstate.InvalidCatalogName:
+		return 2
+	case sqlstate.AdminShutdown:
+		return 3
+	default:
+		return 4
+	}
+}
