@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package web
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+const (
+	headerTimeout = 5 * time.Second
+	readTimeout   = 10 * time.Second
+	writeTimeout  = 30 * time.Second
+	idleTimeout   = time.Minute
+	maxHeader     = 16 << 10        // 16 KiB
+	grace         = 2 * time.Second // for answers in progress when ctx ends
+)
+
+// Serve answers requests on listener until ctx ends, then finishes those in
+// progress within 2 s and returns nil. It owns listener and closes it. An error
+// means that it stopped early. logger gets what net/http reports.
+func Serve(ctx context.Context, listener net.Listener, handler http.Handler, logger *slog.Logger) error {
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+
+	select {
+	case err := <-ended:
+		return fmt.Errorf("HTTP on %s stopped: %w", listener.Addr(), err)
+	case <-ctx.Done():
+		stop(server)
+		<-ended
+		return nil
+	}
+}
+
+// stop lets requests in progress finish, then cuts those that do not.
+func stop(server *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	if server.Shutdown(ctx) != nil {
+		_ = server.Close()
+	}
+}
