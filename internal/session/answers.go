@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"github.com/weir-pg/weir/internal/sqlstate"
+	"github.com/weir-pg/weir/internal/upstream"
+)
+
+// fate is what becomes of the answer to a message.
+type fate uint8
+
+const (
+	// forwarded: the upstream answers, the client gets it.
+	forwarded fate = iota
+	// swallowed: the upstream answers a message that weir added.
+	swallowed
+	// faked: the message was not sent; weir answers when its turn comes.
+	faked
+	// replaced: the upstream will answer with an error, in whose place the
+	// client gets weir's own.
+	replaced
+)
+
+// answer is one answer that is due: what the client or weir asked, in order.
+//
+// Names are brought forward when a message is sent; what is needed to take that
+// back, should the message fail or be skipped, is here. Statements in before
+// and prev are charged to the client until the answer is in.
+type answer struct {
+	kind    byte // the type of the message that asks; internal for weir's own commands
+	fate    fate
+	unnamed bool                // Parse, Close: of the unnamed statement
+	added   bool                // Parse: it gave the upstream a named statement
+	name    string              // Parse, Close: the client's name for the statement
+	st      *statement          // Parse, Bind, Describe, Execute: the statement, where it matters
+	before  *statement          // Parse, Close of the unnamed statement: what it was
+	prev    *prepared           // Close: what name stood for
+	evicted *upstream.Statement // Close of weir's own: what the upstream had too many of
+	err     *sqlstate.Error     // replaced: weir's own
+}
+
+// internal is the kind of a whole simple query of weir's own.
+const internal = '*'
+
+// ends reports whether ReadyForQuery is the end of the answer.
+func (a *answer) ends() bool {
+	switch a.kind {
+	case 'Q', 'S', 'F', internal:
+		return true
+	}
+	return false
+}
+
+// answers is the queue of answers that are due. Its storage is used again.
+type answers struct {
+	list []answer
+	head int
+	ends int // how many of those due end in ReadyForQuery
+}
+
+func (q *answers) reset() {
+	clear(q.list)
+	q.list, q.head, q.ends = q.list[:0], 0, 0
+}
+
+func (q *answers) empty() bool { return q.head == len(q.list) }
+
+// groups returns how many ReadyForQuery are due.
+func (q *answers) groups() int { return q.ends }
+
+// first returns the answer that is due next, nil where none is.
+func (q *answers) first() *answer {
+	if q.empty() {
+		return nil
+	}
+	return &q.list[q.head]
+}
+
+func (q *answers) push(a answer) {
+	if q.head > 64 && q.head > len(q.list)/2 {
+		n := copy(q.list, q.list[q.head:])
+		clear(q.list[n:])
+		q.list, q.head = q.list[:n], 0
+	}
+	if a.ends() {
+		q.ends++
+	}
+	q.list = append(q.list, a)
+}
+
+// pop takes the first answer off.
+func (q *answers) pop() {
+	if q.list[q.head].ends() {
+		q.ends--
+	}
+	q.list[q.head] = answer{}
+	q.head++
+	if q.empty() {
+		q.list, q.head = q.list[:0], 0
+	}
+}
+
+// untilSync returns the answers in front of the first Sync: after an error in
+// the extended protocol the server skips what asks for them. synced is false
+// where that Sync has not been sent yet.
+func (q *answers) untilSync() (list []answer, synced bool) {
+	for i := q.head; i < len(q.list); i++ {
+		if q.list[i].kind == 'S' {
+			return q.list[q.head:i], true
+		}
+	}
+	return q.list[q.head:], false
+}
+
+// dropSyncs takes out the Syncs that follow the first answer: a server that is
+// copying in ignores them.
+func (q *answers) dropSyncs() {
+	kept := q.list[:q.head+1]
+	for _, a := range q.list[q.head+1:] {
+		if a.kind == 'S' {
+			q.ends--
+			continue
+		}
+		kept = append(kept, a)
+	}
+	clear(q.list[len(kept):])
+	q.list = kept
+}

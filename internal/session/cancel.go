@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/binary"
+
+	"github.com/weir-pg/weir/internal/loop"
+	"github.com/weir-pg/weir/internal/sqlstate"
+	"github.com/weir-pg/weir/internal/wire"
+)
+
+// key is what a client was told in BackendKeyData, and names in a cancel
+// request. A secret has 4 bytes in protocol 3.0, more in 3.2.
+type key struct {
+	pid    uint32
+	secret []byte
+}
+
+const (
+	// firstPID is above every process id that a system gives to a backend
+	// (Linux: at most 2^22), so that pg_terminate_backend with a client's id hits
+	// nobody, and below 2^31, because clients read it as a signed number.
+	firstPID = 1 << 30
+
+	secretSize30 = 4
+	secretSize32 = 32 // as PostgreSQL's own
+)
+
+// register gives the session a key that no other has.
+func (e *Env) register(s *Session, protocol uint32) {
+	size := secretSize30
+	if protocol >= wire.Protocol32 {
+		size = secretSize32
+	}
+	s.key.secret = make([]byte, size)
+	rand.Read(s.key.secret)
+	var random [4]byte
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for {
+		rand.Read(random[:])
+		s.key.pid = firstPID | binary.BigEndian.Uint32(random[:])&(firstPID-1)
+		if _, taken := e.sessions[s.key.pid]; !taken {
+			e.sessions[s.key.pid] = s
+			return
+		}
+	}
+}
+
+// find returns the session with this key, nil if there is none.
+func (e *Env) find(pid uint32, secret []byte) *Session {
+	e.mu.Lock()
+	s := e.sessions[pid]
+	e.mu.Unlock()
+	if s == nil || subtle.ConstantTimeCompare(s.key.secret, secret) != 1 {
+		return nil
+	}
+	return s
+}
+
+// Cancel carries out a client's cancel request: it goes to the upstream that the
+// client holds, or takes its request out of the queue. A key that fits nobody,
+// and a client that asks nothing, are passed over in silence, as PostgreSQL
+// does. Cancel returns once PostgreSQL has passed the request on.
+func (e *Env) Cancel(ctx context.Context, pid uint32, secret []byte) {
+	s := e.find(pid, secret)
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	up := s.up
+	if up != nil {
+		up.cancels.Add(1)
+	}
+	s.mu.Unlock()
+	if up == nil {
+		s.client.Loop().Post(loop.Func(s.cancelWait))
+		return
+	}
+	err := up.Cancel(ctx)
+	if err != nil {
+		e.log.Warn("cancel request failed", "pool", up.pool.name(), "error", err)
+	}
+	up.cancelOver(err)
+}
+
+// cancelWait ends the wait of a request that was cancelled in the queue.
+func (s *Session) cancelWait() {
+	if s.State() == Waiting && s.pool.conns.Leave(&s.waiter) {
+		s.Refused(&sqlstate.Error{
+			Code:    sqlstate.QueryCanceled,
+			Message: "canceling statement due to user request",
+			Detail:  "It was waiting for a connection to PostgreSQL and was not executed.",
+		})
+	}
+}

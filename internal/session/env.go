@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	"github.com/weir-pg/weir/internal/loop"
+	"github.com/weir-pg/weir/internal/observe"
+	"github.com/weir-pg/weir/internal/sqlstate"
+	"github.com/weir-pg/weir/internal/wire"
+)
+
+// Env is what all sessions of a gateway share.
+type Env struct {
+	// Fixed after construction.
+	loops              *loop.Group
+	log                *slog.Logger
+	dictionary         *Dictionary
+	cancelOnDisconnect bool
+	idle               [][]*exchange // by loop; each belongs to its loop's goroutine
+
+	draining atomic.Bool // weir is stopping: clients that become idle are sent away
+
+	mu       sync.Mutex
+	sessions map[uint32]*Session // guarded by mu; by process id
+	empty    chan struct{}       // guarded by mu; closed when the last one leaves, nil while nobody waits for it
+}
+
+// NewEnv returns an Env. With cancelOnDisconnect a query that runs outside a
+// block is cancelled when its client goes, instead of finished.
+func NewEnv(loops *loop.Group, log *slog.Logger, cancelOnDisconnect bool) *Env {
+	return &Env{
+		loops:              loops,
+		log:                log,
+		dictionary:         NewDictionary(),
+		cancelOnDisconnect: cancelOnDisconnect,
+		idle:               make([][]*exchange, loops.Len()),
+		sessions:           make(map[uint32]*Session),
+	}
+}
+
+// idleExchanges bounds the exchanges that a loop keeps for the next client.
+const idleExchanges = 256
+
+// borrow takes an exchange, with its buffers, for a task of loop l.
+func (e *Env) borrow(l *loop.Loop) *exchange {
+	list := &e.idle[l.Index()]
+	if n := len(*list); n > 0 {
+		x := (*list)[n-1]
+		*list = (*list)[:n-1]
+		return x
+	}
+	return &exchange{}
+}
+
+// giveBack puts an exchange away for the loop's next task.
+func (e *Env) giveBack(x *exchange) {
+	list := &e.idle[x.task.Loop().Index()]
+	x.s, x.task = nil, nil
+	if len(*list) < idleExchanges {
+		*list = append(*list, x)
+	}
+}
+
+// Len returns how many clients are logged in.
+func (e *Env) Len() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.sessions)
+}
+
+// Clients counts the clients that are logged in, by state.
+func (e *Env) Clients() (c observe.Clients) {
+	for _, s := range e.all() {
+		switch s.State() {
+		case Idle:
+			c.Idle++
+		case Waiting:
+			c.Waiting++
+		case Active:
+			c.Active++
+		case Closing, Closed:
+		}
+	}
+	c.Total = c.Idle + c.Waiting + c.Active
+	return c
+}
+
+// forget takes a session that has ended out of the registry.
+func (e *Env) forget(s *Session) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.sessions, s.key.pid)
+	if len(e.sessions) == 0 && e.empty != nil {
+		close(e.empty)
+		e.empty = nil
+	}
+}
+
+// all returns the sessions that are logged in.
+func (e *Env) all() []*Session {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	list := make([]*Session, 0, len(e.sessions))
+	for _, s := range e.sessions {
+		list = append(list, s)
+	}
+	return list
+}
+
+// Drain sends every client away as soon as it is between transactions: idle
+// ones now, the others when their transaction ends. The channel is closed once
+// none is left. New clients are the caller's to keep out.
+func (e *Env) Drain() <-chan struct{} {
+	e.draining.Store(true)
+	e.mu.Lock()
+	gone := e.empty
+	if gone == nil {
+		gone = make(chan struct{})
+		if len(e.sessions) == 0 {
+			close(gone)
+		} else {
+			e.empty = gone
+		}
+	}
+	e.mu.Unlock()
+	for _, s := range e.all() {
+		s.client.Loop().Post(loop.Func(func() {
+			if s.State() == Idle && !s.client.Readable() {
+				s.dismiss()
+			}
+		}))
+	}
+	return gone
+}
+
+// Abort closes every client now, whatever it does.
+func (e *Env) Abort() {
+	for _, s := range e.all() {
+		s.client.Loop().Post(loop.Func(func() { s.abort() }))
+	}
+}
+
+// shutdown is the goodbye of a gateway that stops.
+var shutdown = &sqlstate.Error{
+	Severity: sqlstate.SeverityFatal,
+	Code:     sqlstate.AdminShutdown,
+	Message:  "terminating connection because weir is shutting down",
+	Hint:     "Connect again: another weir, or this one after its restart, takes over.",
+}
+
+// dismiss sends an idle client away.
+func (s *Session) dismiss() {
+	_, _ = s.client.Write(wire.AppendError(nil, shutdown)) // best effort: the connection closes
+	_ = s.client.CloseWrite()
+	s.linger()
+}
+
+// abort ends a client in whatever state it is.
+func (s *Session) abort() {
+	switch s.State() {
+	case Idle:
+		s.dismiss()
+	case Waiting:
+		if s.pool.conns.Leave(&s.waiter) {
+			s.dismiss()
+		}
+	case Active:
+		s.client.Break() // its task finds the end of the stream
+	case Closed:
+	}
+}
+
+// logPanic reports a defect in weir.
+func (e *Env) logPanic(p any, s *Session) {
+	e.log.Error("defect in weir while serving a client", "client", s.describe(), "pool", s.pool.name(), "panic", p, "stack", string(debug.Stack()))
+}

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"github.com/weir-pg/weir/internal/loop"
+	"github.com/weir-pg/weir/internal/sqlstate"
+	"github.com/weir-pg/weir/internal/sqltext"
+	"github.com/weir-pg/weir/internal/wire"
+)
+
+// exchange is what serving a client takes besides the client: two pipes, the
+// answers that are due, and for as long as it is needed an upstream. It is
+// borrowed from the loop when the client asks something and given back when
+// all is answered.
+type exchange struct {
+	s    *Session
+	task *loop.Task
+
+	// up is the upstream connection while one is held; nobody else uses it then.
+	up       *Upstream
+	status   byte      // the transaction state in the last ReadyForQuery
+	synced   bool      // nothing was sent to up since its last ReadyForQuery
+	copying  bool      // up is copying in: the client's data are not answered
+	barrier  bool      // the client's next messages wait until all answers are in
+	acquired time.Time // when up was acquired
+	asked    time.Time // when the present query was sent
+	answered time.Time // when the last query was answered
+	fatal    []byte    // the error with which PostgreSQL ended the connection
+
+	// Counted here while up is held, and added to the pool's figures after.
+	queries, bytesIn, bytesOut uint64
+
+	toUp     pipe // client to upstream
+	toClient pipe // upstream to client
+	due      answers
+
+	portals map[string]*statement // open portals whose statement has to be noticed when it runs
+	waiting bool                  // the client is in the queue; the task ends
+	leaving bool                  // the client has said goodbye, or has gone
+	refused bool                  // the client is sent away with an error
+	hungUp  bool                  // the client cannot be written to any more
+
+	cancelled bool            // the client has gone, and a cancel was sent for what it left
+	asking    sqltext.Kinds   // the kinds of statements under way
+	complain  *sqlstate.Error // what the upstream answered to a command of weir's own
+}
+
+// run serves the client until it is idle, waits in the queue, or has left. Each
+// turn moves what can be moved in both directions; where nothing can, the task
+// parks until a socket is ready.
+func (x *exchange) run() {
+	for {
+		moved := x.fromClient()
+		if x.up != nil {
+			moved = x.exchangeUpstream() || moved
+		}
+		moved = x.deliver() || moved
+		switch {
+		case x.up != nil && x.leaving && !moved:
+			x.leave()
+		case x.up != nil && x.finished():
+			x.letGo()
+		case x.up == nil && x.atRest(moved):
+			return
+		case !moved:
+			x.task.Park()
+		}
+	}
+}
+
+// fromClient takes the client's messages and prepares them for the upstream.
+func (x *exchange) fromClient() (moved bool) {
+	for x.listening() {
+		typ, size, ok, err := x.toUp.next()
+		if err != nil {
+			x.refuse(violation("the client sent a message of type %q with an impossible length; the connection is closed", typ))
+			return true
+		}
+		if ok && x.request(typ, size) {
+			moved = true
+			continue
+		}
+		if x.waiting || x.leaving || ok && x.toUp.whole(size) {
+			return moved // the message waits for something other than its own bytes
+		}
+		n, err := x.toUp.read(&x.s.client)
+		moved = moved || n > 0
+		if err != nil {
+			x.clientFailed(err)
+			return moved
+		}
+	}
+	return moved
+}
+
+// listening reports whether the client's next message may be looked at.
+func (x *exchange) listening() bool {
+	return !x.barrier && !x.waiting && !x.leaving && !x.toUp.crowded() && !x.toClient.crowded()
+}
+
+// clientFailed takes in that the client's stream gave nothing.
+func (x *exchange) clientFailed(err error) {
+	if loop.IsAgain(err) {
+		return
+	}
+	x.leaving = true
+	if !errors.Is(err, io.EOF) {
+		x.hungUp = true
+	}
+}
+
+// exchangeUpstream sends what is prepared and takes the answers.
+func (x *exchange) exchangeUpstream() (moved bool) {
+	n, err := x.toUp.write(&x.up.Stream)
+	x.count(n, 0)
+	moved = n > 0
+	if err != nil && !loop.IsAgain(err) {
+		// What PostgreSQL said before it closed is still to be read.
+		x.toUp.waste()
+	}
+	return x.fromUpstream() || moved
+}
+
+// fromUpstream takes the upstream's messages and prepares them for the client.
+func (x *exchange) fromUpstream() (moved bool) {
+	for x.up != nil && !x.toClient.crowded() {
+		typ, size, ok, err := x.toClient.next()
+		if err != nil {
+			x.upstreamLost(err)
+			return true
+		}
+		if ok && x.reply(typ, size) {
+			moved = true
+			continue
+		}
+		if ok && x.toClient.whole(size) {
+			return moved
+		}
+		n, err := x.toClient.read(&x.up.Stream)
+		x.count(0, n)
+		moved = moved || n > 0
+		if err != nil {
+			if !loop.IsAgain(err) {
+				x.upstreamLost(err)
+				return true
+			}
+			return moved
+		}
+	}
+	return moved
+}
+
+// deliver writes to the client what is prepared for it.
+func (x *exchange) deliver() (moved bool) {
+	if x.hungUp {
+		moved = x.toClient.pending()
+		x.toClient.waste()
+		return moved
+	}
+	if !x.toClient.pending() {
+		if x.s.client.Drained() {
+			return false
+		}
+		_ = x.s.client.Flush() // what fails now fails again at the next write
+		return false
+	}
+	n, err := x.toClient.write(&x.s.client)
+	if err != nil && !loop.IsAgain(err) {
+		x.leaving, x.hungUp = true, true
+		return true
+	}
+	return n > 0
+}
+
+// finished is the one list of reasons to keep the upstream: answers are due, a
+// message is half sent, nothing has ended in ReadyForQuery since something was
+// sent, a transaction block is open, a copy runs, or the pool gives each client
+// its upstream for the session.
+func (x *exchange) finished() bool {
+	return x.synced &&
+		x.status == wire.Idle &&
+		x.due.empty() &&
+		!x.toUp.pending() && x.toUp.pass == 0 &&
+		!x.copying &&
+		!x.pool().sessionMode()
+}
+
+// atRest reports whether a client without an upstream needs no task: it is in
+// the queue, has left, or has nothing to be done for it.
+func (x *exchange) atRest(moved bool) bool {
+	if x.waiting {
+		return true
+	}
+	if moved || x.toClient.pending() && !x.hungUp {
+		return false
+	}
+	return x.leaving || x.s.client.Drained()
+}
+
+// begin takes up the client where it was left.
+func (x *exchange) begin(s *Session, t *loop.Task) {
+	x.start(s, t)
+	s.client.Attach(t)
+	x.toUp.drop, s.drop = s.drop, 0
+	x.toUp.load(s.in)
+	s.in = nil
+	if up := s.granted; up != nil {
+		s.granted = nil
+		x.attach(up)
+	}
+}
+
+// start makes the exchange as new.
+func (x *exchange) start(s *Session, t *loop.Task) {
+	x.s, x.task = s, t
+	x.toUp.reset()
+	x.toClient.reset()
+	x.due.reset()
+	x.status, x.synced, x.copying, x.barrier = wire.Idle, true, false, false
+	x.waiting, x.leaving, x.refused, x.hungUp = false, false, false, false
+	x.complain, x.fatal, x.asking, x.cancelled = nil, nil, 0, false
+}
+
+// end puts the client down: what it sent ahead and the state of a refused
+// group stay with it.
+func (x *exchange) end() {
+	s := x.s
+	switch {
+	case x.refused && !x.hungUp:
+		s.linger()
+		return
+	case x.leaving:
+		s.close()
+		return
+	}
+	if rest := x.toUp.buf[x.toUp.seen:x.toUp.fill]; len(rest) > 0 {
+		s.in = append([]byte(nil), rest...)
+	}
+	s.drop = x.toUp.drop
+	s.client.Attach(nil)
+	if !x.waiting {
+		s.setState(Idle)
+		if s.env.draining.Load() {
+			s.dismiss()
+		}
+		return
+	}
+	s.setState(Waiting)
+	s.queued = time.Now()
+	s.waiter.Loop, s.waiter.Owner = s.client.Loop().Index(), s
+	s.pool.conns.Wait(&s.waiter)
+}
+
+// refuse ends the client with an error of its own making.
+func (x *exchange) refuse(err *sqlstate.Error) {
+	err.Severity = sqlstate.SeverityFatal
+	x.s.env.log.Info("client refused", "error", err.Message, "sqlstate", string(err.Code), "client", x.s.describe())
+	x.toClient.insert(func(out []byte) []byte { return wire.AppendError(out, err) })
+	x.leaving, x.refused = true, true
+}
+
+// farewell writes a last message as far as the socket takes it.
+func (x *exchange) farewell(err *sqlstate.Error) {
+	_, _ = x.s.client.Write(wire.AppendError(nil, err)) // best effort: the connection closes
+}
+
+func (x *exchange) pool() *Pool { return x.s.pool }

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"context"
+	"time"
+
+	"github.com/weir-pg/weir/internal/wire"
+)
+
+// leave is what happens to the upstream of a client that has said goodbye or
+// has gone: what it asked before is finished, what it left open is rolled back,
+// and the upstream is kept if it is in step.
+func (x *exchange) leave() {
+	switch {
+	case x.halfway():
+		// PostgreSQL undoes it when the connection closes. A Sync of weir's own
+		// would commit it.
+		x.discardUpstream("its client left in the middle of a request")
+	case !x.due.empty():
+		if x.unwanted() && !x.cancelled {
+			x.cancelled = true
+			x.cancelUpstream()
+			return
+		}
+		x.task.Park()
+	case x.status != wire.Idle:
+		if err := x.command("ROLLBACK"); err != nil {
+			x.discardUpstream("its client left inside a transaction, and ROLLBACK failed: " + err.Error())
+		}
+	case x.pool().sessionMode():
+		x.reset()
+	default:
+		x.letGo()
+	}
+}
+
+// halfway reports whether what was sent is not complete: a message, a group
+// without its Sync, a copy.
+func (x *exchange) halfway() bool {
+	if x.toUp.pass > 0 || x.copying {
+		return true
+	}
+	if x.due.empty() {
+		return !x.synced
+	}
+	return !x.due.list[len(x.due.list)-1].ends()
+}
+
+// unwanted reports whether what still runs has no use without its client: in a
+// block it will be rolled back anyway.
+func (x *exchange) unwanted() bool {
+	return x.status != wire.Idle || x.s.env.cancelOnDisconnect
+}
+
+// cancelPatience bounds the cancel of a query whose client has gone.
+const cancelPatience = 5 * time.Second
+
+// cancelUpstream asks PostgreSQL to cancel what runs. Its outcome shows in the
+// answers that are due.
+func (x *exchange) cancelUpstream() {
+	up := x.up
+	err := x.task.Await(func() error {
+		ctx, stop := context.WithTimeout(context.Background(), cancelPatience)
+		defer stop()
+		return up.Cancel(ctx)
+	})
+	if err != nil {
+		x.s.env.log.Warn("a query whose client has gone was not cancelled", "pool", x.pool().name(), "error", err)
+		x.discardUpstream("its client left, and the cancel of its query was not confirmed")
+	}
+}
+
+// reset makes an upstream as new after a client that had it for a session.
+func (x *exchange) reset() {
+	if err := x.command("DISCARD ALL"); err != nil {
+		x.discardUpstream("DISCARD ALL failed after a session: " + err.Error())
+		return
+	}
+	x.up.Prepared.Clear()
+	x.up.settings = unknownSettings
+	x.letGo()
+}
+
+// abandonUpstream lets go of the upstream in whatever state it is.
+func (x *exchange) abandonUpstream(why string) { x.discardUpstream(why) }

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/weir-pg/weir/internal/auth"
+	"github.com/weir-pg/weir/internal/loop"
+	"github.com/weir-pg/weir/internal/sqlstate"
+	"github.com/weir-pg/weir/internal/wire"
+)
+
+// nextLoop spreads clients over the loops in turn.
+var nextLoop atomic.Uint32
+
+// Welcome makes a session of a client that has proved who it is: it greets the
+// client and hands its connection to a loop, after which this goroutine has
+// nothing more to do with it. raw is the transport of login.Conn. Where the
+// client is refused the error says why, and the caller tells it and closes the
+// connection.
+//
+// The wait for PostgreSQL, which the first client of a pool may have, counts
+// against the pool's acquire timeout, not against the client's login.
+func (e *Env) Welcome(ctx context.Context, p *Pool, login *auth.Login, raw loop.Swapper) error {
+	settings, err := startSettings(login)
+	if err != nil {
+		return err
+	}
+	w, err := p.welcome(ctx, settings)
+	if err != nil {
+		return err
+	}
+	s := &Session{env: e, pool: p, start: settings}
+	s.changeSettings(settings)
+	e.register(s, login.Protocol)
+	greeting := append([]byte(nil), w.messages...)
+	greeting = wire.AppendKey(greeting, s.key.pid, s.key.secret)
+	greeting = wire.AppendReady(greeting, wire.Idle)
+	if _, err := login.Conn.Write(greeting); err != nil {
+		e.forget(s)
+		return err
+	}
+	l := e.loops.Loop(int(nextLoop.Add(1)) % e.loops.Len())
+	if err := s.client.Adopt(raw, login.Conn, l, s); err != nil {
+		e.forget(s)
+		return err
+	}
+	// A look at once: TLS may hold bytes already, and weir may be stopping.
+	l.Post(loop.Func(func() {
+		if s.State() == Idle && (s.client.TLS() != nil || e.draining.Load()) {
+			l.Go(s)
+		}
+	}))
+	return nil
+}
+
+// Reject tells a client that has logged in why it cannot stay.
+func Reject(login *auth.Login, err error) {
+	e := *sqlstate.From(err)
+	e.Severity = sqlstate.SeverityFatal
+	_, _ = login.Conn.Write(wire.AppendError(nil, &e)) // best effort: the connection closes
+}

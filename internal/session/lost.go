@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/weir-pg/weir/internal/sqlstate"
+	"github.com/weir-pg/weir/internal/sqltext"
+	"github.com/weir-pg/weir/internal/wire"
+)
+
+// upstreamLost takes in that the upstream's connection has broken. The client
+// keeps its own: what it asked is answered with an error that says what is
+// known of the outcome, and an open transaction block has failed.
+func (x *exchange) upstreamLost(cause error) {
+	err := x.lossError(cause)
+	if a := x.due.first(); a != nil && a.kind == internal {
+		x.complain = err
+		x.due.reset()
+		x.toClient.forgetRest()
+		x.discardUpstream("lost: " + cause.Error())
+		return
+	}
+	x.s.env.log.Warn("upstream connection lost", "pool", x.pool().name(), "address", x.up.Address(), "pid", x.up.PID(), "error", cause, "client", x.s.describe())
+	inBlock := x.status != wire.Idle
+	for i := range slices.Backward(x.due.list[x.due.head:]) {
+		x.undo(&x.due.list[x.due.head+i], false)
+	}
+	ends := slices.Clone(x.due.list[x.due.head:])
+	x.due.reset()
+	broken := x.toClient.pass > 0 // the client has half a message, and the rest will never come
+	x.toClient.forgetRest()
+	x.toUp.drop, x.toUp.pass = x.toUp.drop+x.toUp.pass, 0
+	x.toUp.waste()
+	x.discardUpstream("lost: " + cause.Error())
+	x.pool().stats.Errors.Add(string(err.Code))
+	if broken || x.pool().sessionMode() {
+		err.Hint = "Connect again."
+		x.refuse(err)
+		x.hungUp = broken
+		return
+	}
+	x.s.lost = inBlock
+	x.answerLost(ends, err)
+}
+
+// answerLost answers everything that was under way when the upstream was lost:
+// one error a group, and its ReadyForQuery.
+func (x *exchange) answerLost(asked []answer, err *sqlstate.Error) {
+	status := x.s.blockStatus()
+	open := false // a group whose error has been sent and whose end has not come
+	for i := range asked {
+		ends, isSync := asked[i].ends(), asked[i].kind == 'S'
+		x.toClient.insert(func(out []byte) []byte {
+			if !open && !(isSync && i == 0 && x.s.skipping) {
+				out = wire.AppendError(out, err)
+			}
+			if ends {
+				out = wire.AppendReady(out, status)
+			}
+			return out
+		})
+		open = !ends
+	}
+	x.s.skipping = open || x.s.skipping && len(asked) == 0
+}
+
+// lossError is the error for what was under way, with what is known of its
+// outcome.
+func (x *exchange) lossError(cause error) *sqlstate.Error {
+	e := &sqlstate.Error{
+		Code:    sqlstate.ConnectionFailure,
+		Message: fmt.Sprintf("connection to PostgreSQL at %s was lost", x.up.Address()),
+		Detail:  "Nothing was under way.",
+		Hint:    "The connection to weir is still open: try again.",
+		Err:     cause,
+	}
+	if x.fatal != nil {
+		said := serverError(x.fatal)
+		e.Message += ": " + said.Message
+		e.Code = said.Code
+	}
+	x.fatal = nil
+	running := !x.due.empty()
+	switch inBlock := x.status != wire.Idle; {
+	case running && x.asking&(1<<sqltext.Commit|1<<sqltext.PrepareTransaction) != 0,
+		running && !inBlock && x.asking&^reading != 0:
+		e.Code = sqlstate.TransactionUnknown
+		e.Detail = "PostgreSQL may have carried out what was asked, or not."
+		e.Hint = "Look at the data before you ask again. The connection to weir is still open."
+	case inBlock:
+		e.Detail = "PostgreSQL has rolled back the transaction."
+	case running:
+		e.Detail = "The answer of a statement that only reads was lost."
+	}
+	return e
+}
+
+// reading are the kinds of statements that change nothing by themselves.
+const reading = 1<<sqltext.Select | 1<<sqltext.Show | 1<<sqltext.Empty | 1<<sqltext.Begin | 1<<sqltext.Explain | 1<<sqltext.Rollback
+
+// blockStatus is the state of a client that has no upstream.
+func (s *Session) blockStatus() byte {
+	if s.lost {
+		return wire.Failed
+	}
+	return wire.Idle
+}
+
+// errBlockLost is PostgreSQL's own error for a failed block, with the reason.
+var errBlockLost = &sqlstate.Error{
+	Code:    sqlstate.InFailedTransaction,
+	Message: "current transaction is aborted, commands ignored until end of transaction block",
+	Detail:  "The connection to PostgreSQL was lost inside the transaction, which was rolled back.",
+	Hint:    "Send ROLLBACK, then run the transaction again.",
+}
+
+// requestLost answers a client whose block's upstream was lost, as PostgreSQL
+// answers in a failed block, until the client ends it.
+func (x *exchange) requestLost(typ byte, size int) bool {
+	body := x.toUp.body(size)
+	s := x.s
+	var reply []byte
+	switch typ {
+	case wire.Query:
+		reply = s.queryLost(body)
+	case wire.Parse:
+		reply = s.parseLost(body)
+	case wire.Bind:
+		if _, name, _, err := wire.ReadBind(body); err == nil {
+			if st := s.find(name); st != nil && endsBlock(st.kind) {
+				s.ending = bound
+				reply = wire.AppendEmpty(nil, wire.BindComplete)
+			}
+		}
+	case wire.Describe:
+		if kind, _, err := wire.ReadTarget(body); err == nil {
+			if kind == wire.Statement {
+				reply = append(wire.AppendHeader(reply, wire.ParameterDescription, 7), 0, 0)
+			}
+			reply = wire.AppendEmpty(reply, wire.NoData)
+		}
+	case wire.Execute:
+		if s.ending == bound {
+			s.ending = done
+			reply = wire.AppendComplete(nil, "ROLLBACK")
+		}
+	case wire.Close:
+		reply = wire.AppendEmpty(nil, wire.CloseComplete)
+	case wire.Flush, wire.CopyData, wire.CopyDone, wire.CopyFail:
+		x.toUp.discard(size)
+		return true
+	}
+	if reply == nil {
+		reply = wire.AppendError(nil, errBlockLost)
+		if typ == wire.FunctionCall {
+			reply = wire.AppendReady(reply, wire.Failed)
+		} else {
+			s.skipping = true
+		}
+	}
+	x.toUp.discard(size)
+	x.toClient.insert(func(out []byte) []byte { return append(out, reply...) })
+	return true
+}
+
+// ending is how far a client has come with ending a block that was lost.
+type ending uint8
+
+const (
+	none  ending = iota
+	bound        // a COMMIT or ROLLBACK is bound
+	done         // and was executed: the block ends with the group
+)
+
+func endsBlock(k sqltext.Kind) bool { return k == sqltext.Commit || k == sqltext.Rollback }
+
+// queryLost answers a simple query in a lost block.
+func (s *Session) queryLost(text []byte) []byte {
+	if kinds := kindsOf(text); kinds == 1<<sqltext.Commit || kinds == 1<<sqltext.Rollback {
+		s.lost = false
+		return wire.AppendReady(wire.AppendComplete(nil, "ROLLBACK"), wire.Idle)
+	}
+	return wire.AppendReady(wire.AppendError(nil, errBlockLost), wire.Failed)
+}
+
+// parseLost answers a Parse in a lost block, nil where it is refused.
+func (s *Session) parseLost(body []byte) []byte {
+	m, err := wire.ReadParse(body)
+	if err != nil || !endsBlock(sqltext.First(m.Text).Kind) {
+		return nil
+	}
+	st := s.env.dictionary.intern(m.Text, m.OIDs, s.meaning)
+	if len(m.Name) == 0 {
+		s.setUnnamed(st)
+	} else {
+		s.forgetNamed(string(m.Name))
+		s.setNamed(string(m.Name), &prepared{st})
+	}
+	return wire.AppendEmpty(nil, wire.ParseComplete)
+}
+
+// endGroup ends a group of messages of a client without an upstream, and
+// returns its transaction state.
+func (s *Session) endGroup() byte {
+	if s.ending == done {
+		s.lost = false
+	}
+	s.ending = none
+	return s.blockStatus()
+}

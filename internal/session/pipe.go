@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"github.com/weir-pg/weir/internal/loop"
+	"github.com/weir-pg/weir/internal/wire"
+)
+
+const (
+	// pipeSize is the buffer of one direction of an exchange.
+	pipeSize = 16 << 10 // 16 KiB
+
+	// outLimit is how many bytes may wait in a pipe, beyond its buffer, before
+	// no more messages are taken from its source.
+	outLimit = 64 << 10 // 64 KiB
+
+	// outKept is the largest edit buffer that a pipe keeps for its next exchange.
+	outKept = 64 << 10 // 64 KiB
+)
+
+// pipe carries the bytes of one direction from a source to a destination. It
+// frames them by type and length and forwards whole ranges untouched; only
+// where a message is added, changed or dropped are bytes copied.
+//
+//	buf  [ already sent | kept, to be sent | not framed yet |        ]
+//	     0            sent               seen             fill
+//
+// What was edited goes to out; out is sent before buf[sent:seen].
+type pipe struct {
+	buf              []byte
+	sent, seen, fill int
+	out              []byte
+	pass             int // bytes of the present message that are still to come, and are forwarded
+	drop             int // bytes of the present message that are still to come, and are discarded
+}
+
+// reset empties the pipe for another exchange.
+func (p *pipe) reset() {
+	if p.buf == nil || len(p.buf) != pipeSize {
+		p.buf = make([]byte, pipeSize)
+	}
+	if cap(p.out) > outKept {
+		p.out = nil
+	}
+	p.sent, p.seen, p.fill, p.pass, p.drop = 0, 0, 0, 0, 0
+	p.out = p.out[:0]
+}
+
+// read takes in what the source has.
+func (p *pipe) read(s *loop.Stream) (int, error) {
+	if p.fill == len(p.buf) {
+		p.compact()
+		if p.fill == len(p.buf) {
+			return 0, loop.ErrAgain // full: the destination has to take some first
+		}
+	}
+	n, err := s.Read(p.buf[p.fill:])
+	p.fill += n
+	p.carry()
+	return n, err
+}
+
+// load puts bytes that were read earlier into an empty pipe.
+func (p *pipe) load(b []byte) {
+	p.fill = copy(p.buf, b)
+	p.carry()
+}
+
+// carry forwards or discards what has come of a message larger than the buffer.
+func (p *pipe) carry() {
+	if n := min(p.pass, p.fill-p.seen); n > 0 {
+		p.pass -= n
+		p.seen += n
+	}
+	if n := min(p.drop, p.fill-p.seen); n > 0 {
+		p.drop -= n
+		p.cut(n)
+	}
+}
+
+// compact makes room at the end of the buffer.
+func (p *pipe) compact() {
+	if p.sent == 0 {
+		return
+	}
+	n := copy(p.buf, p.buf[p.sent:p.fill])
+	p.seen -= p.sent
+	p.sent, p.fill = 0, n
+}
+
+// grow makes the buffer hold a message of size bytes.
+func (p *pipe) grow(size int) {
+	p.compact()
+	if p.sent+size <= len(p.buf) {
+		return
+	}
+	b := make([]byte, p.seen+size)
+	p.fill = copy(b, p.buf[:p.fill])
+	p.buf = b
+}
+
+// next frames the message at seen: its type and its whole size. ok is false
+// where its header has not come yet.
+func (p *pipe) next() (typ byte, size int, ok bool, err error) {
+	return wire.Header(p.buf[p.seen:p.fill])
+}
+
+// have returns how many of the next message's size bytes are in the buffer.
+func (p *pipe) have(size int) int { return min(size, p.fill-p.seen) }
+
+// body returns what has come of the body of the next message.
+func (p *pipe) body(size int) []byte {
+	return p.buf[p.seen+wire.HeaderSize : p.seen+p.have(size)]
+}
+
+// whole reports whether all of the next message is in the buffer.
+func (p *pipe) whole(size int) bool { return p.fill-p.seen >= size }
+
+// keep forwards the next message as it is.
+func (p *pipe) keep(size int) {
+	n := p.have(size)
+	p.seen += n
+	p.pass = size - n
+}
+
+// discard drops the next message.
+func (p *pipe) discard(size int) {
+	n := p.have(size)
+	p.cut(n)
+	p.drop = size - n
+}
+
+// replace forwards the next message with its first n bytes, header included,
+// replaced by what edit appends.
+func (p *pipe) replace(size, n int, edit func(out []byte) []byte) {
+	p.settle()
+	p.out = edit(p.out)
+	p.sent += n
+	p.seen += n
+	p.keep(size - n)
+}
+
+// settle copies what was kept to out, so that an edit can follow it.
+func (p *pipe) settle() {
+	p.out = append(p.out, p.buf[p.sent:p.seen]...)
+	p.sent = p.seen
+}
+
+// insert adds bytes before the next message; they are what edit appends.
+func (p *pipe) insert(edit func(out []byte) []byte) {
+	p.settle()
+	p.out = edit(p.out)
+}
+
+// cut takes the next n bytes out.
+func (p *pipe) cut(n int) {
+	if p.sent < p.seen {
+		p.settle()
+	}
+	p.seen += n
+	p.sent = p.seen
+}
+
+// crowded reports whether enough waits to be sent that no more should be taken.
+func (p *pipe) crowded() bool { return len(p.out) >= outLimit }
+
+// pending reports whether bytes wait to be sent.
+func (p *pipe) pending() bool { return len(p.out) > 0 || p.sent < p.seen }
+
+// waste forgets what waits to be sent: the destination has gone.
+func (p *pipe) waste() {
+	p.out = p.out[:0]
+	p.sent = p.seen
+	p.rewind()
+}
+
+// rewind starts the buffer again where nothing is left in it.
+func (p *pipe) rewind() {
+	if p.sent == p.fill {
+		p.sent, p.seen, p.fill = 0, 0, 0
+	}
+}
+
+// write sends what waits. It returns ErrAgain where the destination did not
+// take it all.
+func (p *pipe) write(s *loop.Stream) (int, error) {
+	if len(p.out) > 0 {
+		return p.writeEdited(s)
+	}
+	if p.sent == p.seen {
+		return 0, nil
+	}
+	n, err := s.Write(p.buf[p.sent:p.seen])
+	p.sent += n
+	p.rewind()
+	return n, err
+}
+
+// writeEdited sends out and what follows it in one write.
+func (p *pipe) writeEdited(s *loop.Stream) (int, error) {
+	p.settle()
+	n, err := s.Write(p.out)
+	if n == len(p.out) {
+		p.out = p.out[:0]
+	} else {
+		p.out = p.out[:copy(p.out, p.out[n:])]
+	}
+	p.rewind()
+	return n, err
+}
+
+// forgetRest drops what has not been framed yet and ends the present message:
+// its source has gone.
+func (p *pipe) forgetRest() {
+	p.fill, p.pass, p.drop = p.seen, 0, 0
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/weir-pg/weir/internal/config"
+	"github.com/weir-pg/weir/internal/observe"
+	"github.com/weir-pg/weir/internal/pool"
+	"github.com/weir-pg/weir/internal/sqlstate"
+	"github.com/weir-pg/weir/internal/upstream"
+)
+
+// Pool is the upstream connections of one database and user, with what the
+// sessions of its clients share.
+type Pool struct {
+	// Fixed after construction.
+	env      *Env
+	database string
+	user     string
+	config   config.Pool
+	target   *upstream.Target
+	stats    *observe.PoolStats
+	conns    *pool.Pool[*Upstream]
+
+	prepare func(ctx context.Context) (map[string]string, error)
+
+	mu       sync.Mutex
+	welcomes map[Settings]*welcome  // guarded by mu
+	open     map[*Upstream]struct{} // guarded by mu; every connection, in whatever state
+}
+
+// PoolOptions is what a pool is made of.
+type PoolOptions struct {
+	Database string // as clients call it
+	User     string // as clients call it
+	Config   config.Pool
+	Target   *upstream.Target
+	Budgets  []*pool.Budget
+	// Prepare is called before each connect, on the goroutine that connects. It
+	// returns the start-up parameters of the connection; an error is that of
+	// the connect.
+	Prepare func(ctx context.Context) (map[string]string, error)
+}
+
+// NewPool opens a pool. Close ends it.
+func (e *Env) NewPool(o PoolOptions) *Pool {
+	p := &Pool{
+		env:      e,
+		database: o.Database,
+		user:     o.User,
+		config:   o.Config,
+		target:   o.Target,
+		prepare:  o.Prepare,
+		stats:    observe.NewPoolStats(o.Database, o.User, e.loops.Len()),
+		welcomes: make(map[Settings]*welcome),
+		open:     make(map[*Upstream]struct{}),
+	}
+	p.conns = pool.New(pool.Config[*Upstream]{
+		Database:       o.Target.Database(),
+		User:           o.Target.User(),
+		Min:            o.Config.Min,
+		Max:            o.Config.Max,
+		Source:         "pool.max",
+		Loops:          e.loops.Len(),
+		AcquireTimeout: o.Config.AcquireTimeout,
+		IdleTimeout:    o.Config.IdleTimeout,
+		Lifetime:       o.Config.Lifetime,
+		LifetimeJitter: 0.1,
+		CheckAfter:     o.Config.CheckAfter,
+		ConnectTimeout: o.Config.ConnectTimeout,
+		MaxConnecting:  o.Config.MaxConnecting,
+		Connect:        p.connect,
+		Classify:       classify,
+		Oldest:         p.oldest,
+		Logger:         e.log,
+	}, o.Budgets...)
+	return p
+}
+
+// name is how messages call the pool.
+func (p *Pool) name() string { return p.database + "/" + p.user }
+
+// sessionMode reports whether a client keeps its upstream until it leaves.
+func (p *Pool) sessionMode() bool {
+	return p.config.Mode == config.Session || !p.config.Pooling
+}
+
+// connect opens a connection and registers it with a loop. It runs on a
+// goroutine of its own.
+func (p *Pool) connect(ctx context.Context, index int) (*Upstream, error) {
+	params, err := p.prepare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	login, err := p.target.Login(ctx, params)
+	if err != nil {
+		return nil, err
+	}
+	p.stats.Connect.Observe(index, time.Since(began))
+	up := &Upstream{pool: p, settings: noSettings}
+	up.Prepared.Limit(p.config.MaxPreparedStatements)
+	if err := up.Adopt(login, p.env.loops.Loop(index), up); err != nil {
+		return nil, fmt.Errorf("cannot watch a new connection to %s: %w", login.Address, err)
+	}
+	p.mu.Lock()
+	p.open[up] = struct{}{}
+	p.mu.Unlock()
+	p.env.log.Debug("upstream connection opened", "pool", p.name(), "address", login.Address, "pid", login.PID)
+	return up, nil
+}
+
+// kinds translates what a failed connect means.
+var kinds = map[upstream.Failure]pool.Kind{
+	upstream.Down:     pool.Down,
+	upstream.Full:     pool.Full,
+	upstream.Rejected: pool.Rejected,
+}
+
+// classify tells the pool what a failed connect means.
+func classify(err error) pool.Failure {
+	return pool.Failure{Kind: kinds[upstream.Classify(err)], Client: sqlstate.From(err)}
+}
+
+// oldest describes the longest transaction in progress, for the error that ends
+// a wait.
+func (p *Pool) oldest() string {
+	var first *Session
+	var since time.Time
+	for _, s := range p.env.all() {
+		if s.pool != p {
+			continue
+		}
+		if up, t := s.held(); up != nil && (first == nil || t.Before(since)) {
+			first, since = s, t
+		}
+	}
+	if first == nil {
+		return ""
+	}
+	return fmt.Sprintf("the oldest transaction has held its connection for %s, application_name %q",
+		time.Since(since).Round(time.Millisecond), first.applicationName())
+}
+
+// applicationName is what the client said at login; any goroutine may ask.
+func (s *Session) applicationName() string { return s.start.values()["application_name"] }
+
+// describe is how the log calls the client.
+func (s *Session) describe() string {
+	return fmt.Sprintf("%s@%s pid %d application_name %q", s.pool.user, s.pool.database, s.key.pid, s.applicationName())
+}
+
+// nameOf returns the client's name for a statement.
+func (s *Session) nameOf(st *statement) (string, bool) {
+	for name, p := range s.named {
+		if p.statement == st {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+// Status returns the pool's connections and queue as they are now.
+func (p *Pool) Status() pool.Status { return p.conns.Status() }
+
+// PIDs returns the process ids of the pool's backends.
+func (p *Pool) PIDs() []uint32 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	list := make([]uint32, 0, len(p.open))
+	for up := range p.open {
+		list = append(list, up.PID())
+	}
+	return list
+}
+
+// Mode returns "transaction" or "session".
+func (p *Pool) Mode() string {
+	if p.sessionMode() {
+		return string(config.Session)
+	}
+	return string(config.Transaction)
+}
+
+// Stats returns what the pool counts.
+func (p *Pool) Stats() *observe.PoolStats { return p.stats }
+
+// Close closes the pool's idle connections, now, and the others when they are
+// let go of; whoever waits gets err.
+func (p *Pool) Close(err *sqlstate.Error) { p.conns.Close(err) }

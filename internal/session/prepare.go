@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"fmt"
+
+	"github.com/weir-pg/weir/internal/sqlstate"
+	"github.com/weir-pg/weir/internal/sqltext"
+	"github.com/weir-pg/weir/internal/upstream"
+	"github.com/weir-pg/weir/internal/wire"
+)
+
+// Clients choose names for prepared statements without knowing of each other:
+// they collide (s0, S_1) and coincide (stmtcache_<hash>). So a client's name
+// means its own statement, and on upstreams a statement has one name of
+// weir's, whoever prepared it. What the client and the upstream have is
+// brought forward as messages are sent, and taken back for messages that fail
+// or are skipped (see undo).
+
+// parse handles Parse.
+func (x *exchange) parse(size int) bool {
+	if !x.toUp.whole(size) {
+		return x.parseUnseen(size)
+	}
+	m, err := wire.ReadParse(x.toUp.body(size))
+	if err != nil {
+		x.refuse(violation("malformed Parse message; the connection is closed"))
+		return true
+	}
+	x.send()
+	if len(m.Name) == 0 {
+		x.parseUnnamed(m, size)
+		return true
+	}
+	if old, ok := x.s.named[string(m.Name)]; ok {
+		x.parseTwice(old.statement, m, size)
+		return true
+	}
+	return x.parseNamed(m, size)
+}
+
+// parseUnseen handles a Parse too large to be held in memory. Unnamed, it is
+// forwarded, and is not there any more once the upstream is let go of.
+func (x *exchange) parseUnseen(size int) bool {
+	name, _, ok := wire.CString(x.toUp.body(size))
+	if !ok || len(name) > 0 {
+		x.send()
+		x.provoke(size, &sqlstate.Error{
+			Code:    sqlstate.OutOfMemory,
+			Message: fmt.Sprintf("prepared statement of %d bytes is too long for weir to keep", size),
+			Detail:  fmt.Sprintf("The longest is %d bytes.", longestText),
+			Hint:    "Use the unnamed statement, or send it as a simple query.",
+		})
+		return true
+	}
+	x.send()
+	x.due.push(answer{kind: 'P', unnamed: true, before: x.s.unnamed})
+	x.s.unnamed = nil
+	x.up.Prepared.Unnamed = &someStatement
+	x.toUp.keep(size)
+	return true
+}
+
+// parseUnnamed forwards a Parse of the unnamed statement as it is, and
+// remembers it in case the client binds it on another upstream.
+func (x *exchange) parseUnnamed(m wire.ParseMessage, size int) {
+	st, rewritten := x.statementFor(m)
+	x.due.push(answer{kind: 'P', unnamed: true, st: st, before: x.s.unnamed})
+	x.s.unnamed = st
+	x.up.Prepared.Unnamed = &st.Statement
+	if !rewritten {
+		x.toUp.keep(size)
+		return
+	}
+	x.toUp.replace(size, size, func(out []byte) []byte {
+		return wire.AppendParse(out, "", st.Text, m.OIDs)
+	})
+}
+
+// statementFor returns the statement that a Parse defines. A DEALLOCATE of one
+// of the client's own statements is rewritten to name what the upstream knows.
+func (x *exchange) statementFor(m wire.ParseMessage) (st *statement, rewritten bool) {
+	d := x.s.env.dictionary
+	st = d.intern(m.Text, m.OIDs, x.s.meaning)
+	if st.kind != sqltext.Deallocate {
+		return st, false
+	}
+	name := sqltext.First(m.Text).Name
+	target, ok := x.s.named[name]
+	if !ok {
+		return st, false
+	}
+	d.release(st)
+	st = d.private([]byte("DEALLOCATE "+target.Name), m.OIDs, x.s.meaning)
+	st.target, st.targetName = target.statement, name
+	return st, true
+}
+
+// parseNamed gives the client a named statement, and the upstream too if it
+// does not have it yet. False where an earlier group has to be answered first.
+func (x *exchange) parseNamed(m wire.ParseMessage, size int) bool {
+	st, _ := x.statementFor(m)
+	has, confirmed := x.up.Prepared.Has(&st.Statement)
+	if has && !confirmed && x.due.groups() > 0 {
+		// Whether the upstream has it depends on a group that may yet fail.
+		x.s.env.dictionary.release(st)
+		x.barrier = true
+		return false
+	}
+	if x.tooMuch(st) {
+		x.s.env.dictionary.release(st)
+		x.provoke(size, &sqlstate.Error{
+			Code:    sqlstate.OutOfMemory,
+			Message: "this client's prepared statements take too much memory",
+			Detail:  fmt.Sprintf("They have %d bytes of text; with this one they would have more than pool.max_statement_bytes = %d.", x.s.bytes, x.pool().config.MaxStatementBytes),
+			Hint:    "Close prepared statements that are not used any more, or raise pool.max_statement_bytes.",
+		})
+		return true
+	}
+	name := string(m.Name)
+	x.s.setNamed(name, &prepared{st})
+	// In a failed block the server must refuse it, which it does before it
+	// looks at the name.
+	if has && x.status != wire.Failed {
+		x.due.push(answer{kind: 'P', fate: faked, st: st, name: name})
+		x.toUp.discard(size)
+		x.fake()
+		return true
+	}
+	x.due.push(answer{kind: 'P', added: !has, st: st, name: name})
+	if !has {
+		x.up.Prepared.Add(&st.Statement)
+	}
+	n := wire.HeaderSize + len(m.Name) + 1
+	x.toUp.replace(size, n, func(out []byte) []byte {
+		out = wire.AppendHeader(out, wire.Parse, size-len(m.Name)+len(st.Name))
+		return wire.AppendCString(out, st.Name)
+	})
+	x.evict()
+	return true
+}
+
+// answerAlone answers what needs no upstream: a Parse of a named statement that
+// PostgreSQL has accepted before, and a Close of one. It is not only quicker.
+// Programs that prepare for one connection while they keep others in
+// transactions (pgbench does) would wait for themselves.
+func (x *exchange) answerAlone(typ byte, size int) bool {
+	if !x.toUp.whole(size) {
+		return false
+	}
+	switch typ {
+	case wire.Parse:
+		return x.parseAlone(size)
+	case wire.Close:
+		return x.closeAlone(size)
+	}
+	return false
+}
+
+func (x *exchange) parseAlone(size int) bool {
+	m, err := wire.ReadParse(x.toUp.body(size))
+	if err != nil || len(m.Name) == 0 || x.s.named[string(m.Name)] != nil {
+		return false
+	}
+	st, rewritten := x.statementFor(m)
+	if !st.proven.Load() || rewritten || x.tooMuch(st) {
+		x.s.env.dictionary.release(st)
+		return false
+	}
+	x.s.setNamed(string(m.Name), &prepared{st})
+	x.toUp.discard(size)
+	x.toClient.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.ParseComplete) })
+	return true
+}
+
+func (x *exchange) closeAlone(size int) bool {
+	kind, name, err := wire.ReadTarget(x.toUp.body(size))
+	if err != nil || kind != wire.Statement || len(name) == 0 {
+		return false
+	}
+	x.s.forgetNamed(string(name))
+	x.toUp.discard(size)
+	x.toClient.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.CloseComplete) })
+	return true
+}
+
+// tooMuch reports whether st is more than the client may have prepared.
+func (x *exchange) tooMuch(st *statement) bool {
+	limit := x.pool().config.MaxStatementBytes
+	return limit > 0 && int64(x.s.bytes+st.size()) > limit
+}
+
+// parseTwice has the server refuse a name that the client uses already, so that
+// the error and what it does to the transaction are the server's own.
+func (x *exchange) parseTwice(old *statement, m wire.ParseMessage, size int) {
+	x.ensure(old)
+	x.due.push(answer{kind: 'P', st: old})
+	n := wire.HeaderSize + len(m.Name) + 1
+	x.toUp.replace(size, n, func(out []byte) []byte {
+		out = wire.AppendHeader(out, wire.Parse, size-len(m.Name)+len(old.Name))
+		return wire.AppendCString(out, old.Name)
+	})
+}
+
+// ensure adds a Parse of st in front of the next message if the upstream does
+// not have it. If it fails, that is the failure of the message.
+func (x *exchange) ensure(st *statement) {
+	if has, _ := x.up.Prepared.Has(&st.Statement); has {
+		return
+	}
+	x.up.Prepared.Add(&st.Statement)
+	x.due.push(answer{kind: 'P', fate: swallowed, added: true, st: st})
+	x.toUp.insert(func(out []byte) []byte {
+		return wire.AppendParse(out, st.Name, st.Text, []byte(st.OIDs))
+	})
+	x.evict()
+}
+
+// someStatement stands for an unnamed statement that the upstream may have and
+// weir does not know.
+var someStatement upstream.Statement
+
+// ensureUnnamed does the same for the unnamed statement. Where the client has
+// none, the upstream must not have another client's.
+func (x *exchange) ensureUnnamed() {
+	st := x.s.unnamed
+	switch {
+	case st == nil && x.up.Prepared.Unnamed != nil:
+		x.up.Prepared.Unnamed = nil
+		x.due.push(answer{kind: 'C', fate: swallowed, unnamed: true})
+		x.toUp.insert(func(out []byte) []byte {
+			return wire.AppendTarget(out, wire.Close, wire.Statement, "")
+		})
+	case st != nil && x.up.Prepared.Unnamed != &st.Statement:
+		x.up.Prepared.Unnamed = &st.Statement
+		x.due.push(answer{kind: 'P', fate: swallowed, unnamed: true, st: st})
+		x.toUp.insert(func(out []byte) []byte {
+			return wire.AppendParse(out, "", st.Text, []byte(st.OIDs))
+		})
+	}
+}
+
+// evict closes statements on the upstream beyond its limit.
+func (x *exchange) evict() {
+	for {
+		old := x.up.Prepared.Surplus()
+		if old == nil {
+			return
+		}
+		x.due.push(answer{kind: 'C', fate: swallowed, evicted: old})
+		x.toUp.insert(func(out []byte) []byte {
+			return wire.AppendTarget(out, wire.Close, wire.Statement, old.Name)
+		})
+	}
+}
+
+// bind handles Bind, which may be there only in part: its values can be long.
+func (x *exchange) bind(size int) bool {
+	body := x.toUp.body(size)
+	portal, name, _, err := wire.ReadBind(body)
+	if err != nil {
+		x.refuse(violation("malformed Bind message; the connection is closed"))
+		return true
+	}
+	x.send()
+	st := x.s.find(name)
+	if st != nil {
+		x.asking |= 1 << st.kind
+	}
+	x.notePortal(portal, st)
+	x.prepare(st, name)
+	x.due.push(answer{kind: 'B', st: st})
+	x.rename(wire.Bind, size, wire.HeaderSize+len(portal)+1, name, st)
+	return true
+}
+
+// prepare makes sure that the upstream has what the client calls name.
+func (x *exchange) prepare(st *statement, name []byte) {
+	switch {
+	case len(name) == 0:
+		x.ensureUnnamed()
+	case st != nil:
+		x.ensure(st)
+	}
+}
+
+// rename forwards a message with the client's name of a statement, which
+// begins at byte at of the message, replaced by the upstream's.
+func (x *exchange) rename(typ byte, size, at int, name []byte, st *statement) {
+	to := upstreamName(name, st)
+	if to == "" && len(name) == 0 {
+		x.toUp.keep(size)
+		return
+	}
+	head := x.toUp.buf[x.toUp.seen+wire.HeaderSize : x.toUp.seen+at]
+	x.toUp.replace(size, at+len(name)+1, func(out []byte) []byte {
+		out = wire.AppendHeader(out, typ, size-len(name)+len(to))
+		out = append(out, head...)
+		return wire.AppendCString(out, to)
+	})
+}
+
+// upstreamName is what the upstream calls the client's statement. A name that
+// the client has not prepared stays, so that the server's error names it,
+// unless it could be another client's statement there.
+func upstreamName(name []byte, st *statement) string {
+	switch {
+	case len(name) == 0:
+		return ""
+	case st != nil:
+		return st.Name
+	case len(name) >= len(namePrefix) && string(name[:len(namePrefix)]) == namePrefix:
+		return "?" + string(name)
+	}
+	return string(name)
+}
+
+// notePortal remembers a portal whose statement has to be noticed when it runs.
+func (x *exchange) notePortal(portal []byte, st *statement) {
+	if st != nil && forgetful&(1<<st.kind) != 0 && (st.kind != sqltext.Deallocate || st.target != nil) {
+		if x.portals == nil {
+			x.portals = make(map[string]*statement)
+		}
+		x.portals[string(portal)] = st
+		return
+	}
+	if len(x.portals) > 0 {
+		delete(x.portals, string(portal))
+	}
+}
+
+// describe handles Describe.
+func (x *exchange) describe(size int) bool {
+	kind, name, err := wire.ReadTarget(x.toUp.body(size))
+	if err != nil {
+		x.refuse(violation("malformed Describe message; the connection is closed"))
+		return true
+	}
+	x.send()
+	if kind != wire.Statement {
+		x.toUp.keep(size)
+		x.due.push(answer{kind: 'D'})
+		return true
+	}
+	st := x.s.find(name)
+	x.prepare(st, name)
+	x.due.push(answer{kind: 'D', st: st})
+	x.rename(wire.Describe, size, wire.HeaderSize+1, name, st)
+	return true
+}
+
+// closeTarget handles Close. A named statement is only forgotten for this
+// client: others may use it on the upstream.
+func (x *exchange) closeTarget(size int) bool {
+	kind, name, err := wire.ReadTarget(x.toUp.body(size))
+	if err != nil {
+		x.refuse(violation("malformed Close message; the connection is closed"))
+		return true
+	}
+	x.send()
+	if kind != wire.Statement {
+		x.toUp.keep(size)
+		x.due.push(answer{kind: 'C'})
+		return true
+	}
+	if len(name) == 0 {
+		x.due.push(answer{kind: 'C', unnamed: true, before: x.s.unnamed})
+		x.s.unnamed = nil
+		x.up.Prepared.Unnamed = nil
+		x.toUp.keep(size)
+		return true
+	}
+	id := string(name)
+	x.due.push(answer{kind: 'C', fate: faked, name: id, prev: x.s.unsetNamed(id)})
+	x.toUp.discard(size)
+	x.fake()
+	return true
+}
+
+// refusedName names a statement that no upstream has.
+const refusedName = namePrefix + "?"
+
+// provoke has the server refuse a message that weir refuses, by sending one
+// that cannot succeed: only so does the server's transaction fail as well. The
+// client gets err.
+func (x *exchange) provoke(size int, err *sqlstate.Error) {
+	x.due.push(answer{kind: 'D', fate: replaced, err: err})
+	x.toUp.discard(size)
+	x.toUp.insert(func(out []byte) []byte {
+		return wire.AppendTarget(out, wire.Describe, wire.Statement, refusedName)
+	})
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/weir-pg/weir/internal/sqlstate"
+	"github.com/weir-pg/weir/internal/sqltext"
+	"github.com/weir-pg/weir/internal/wire"
+)
+
+// reply handles the upstream's next message: it is forwarded, dropped or
+// changed. It returns false where more of it has to come first.
+func (x *exchange) reply(typ byte, size int) bool {
+	p := &x.toClient
+	switch typ {
+	case wire.DataRow, wire.CopyData, wire.CopyDone, wire.ParameterDescription, wire.NotificationResponse:
+		x.pass(size)
+		return true
+	case wire.ErrorResponse, wire.ParameterStatus, wire.CommandComplete, wire.ReadyForQuery:
+		// Looked into below: wait for all of it, or as much as the buffer holds.
+		if !p.whole(size) && p.have(size) < pipeSize/2 {
+			return false
+		}
+	}
+	switch typ {
+	case wire.ReadyForQuery:
+		x.ready(size)
+	case wire.ErrorResponse:
+		x.failure(size)
+	case wire.ParameterStatus:
+		x.parameter(size)
+	case wire.CommandComplete, wire.EmptyQueryResponse, wire.PortalSuspended:
+		x.completed(typ, size)
+	case wire.ParseComplete, wire.BindComplete, wire.CloseComplete, wire.RowDescription, wire.NoData:
+		x.acknowledged(typ, size)
+	case wire.CopyInResponse:
+		x.copying = true
+		x.due.dropSyncs()
+		x.pass(size)
+	default:
+		x.pass(size)
+	}
+	return true
+}
+
+// pass forwards a message, unless it answers a command of weir's own.
+func (x *exchange) pass(size int) {
+	if a := x.due.first(); a != nil && a.kind == internal {
+		x.toClient.discard(size)
+		return
+	}
+	x.toClient.keep(size)
+}
+
+// acknowledged handles the answers to Parse, Bind, Close and Describe.
+func (x *exchange) acknowledged(typ byte, size int) {
+	a := x.due.first()
+	if a == nil || a.ends() || a.kind == 'E' {
+		x.pass(size) // RowDescription of a simple query
+		return
+	}
+	if a.fate == swallowed {
+		x.toClient.discard(size)
+	} else {
+		x.toClient.keep(size)
+	}
+	x.succeeded()
+	x.fake()
+}
+
+// completed handles the end of a statement.
+func (x *exchange) completed(typ byte, size int) {
+	a := x.due.first()
+	if typ == wire.CommandComplete {
+		x.noticeTag(a, x.toClient.body(size))
+	}
+	x.pass(size)
+	if a != nil && a.kind == 'E' {
+		x.succeeded()
+		x.fake()
+	}
+}
+
+// Tags of statements after which no statements are prepared any more.
+var (
+	tagDeallocateAll = []byte("DEALLOCATE ALL\x00")
+	tagDiscardAll    = []byte("DISCARD ALL\x00")
+)
+
+// noticeTag takes in that statements were deallocated.
+func (x *exchange) noticeTag(a *answer, tag []byte) {
+	if len(tag) == 0 || tag[0] != 'D' {
+		return
+	}
+	switch {
+	case bytes.Equal(tag, tagDiscardAll):
+		x.s.changeSettings(x.s.start)
+		x.up.settings = unknownSettings
+		fallthrough
+	case bytes.Equal(tag, tagDeallocateAll):
+		x.s.forgetAll()
+		x.up.Prepared.Clear()
+	case a != nil && a.kind == 'E' && a.st != nil && a.st.kind == sqltext.Deallocate:
+		x.s.forgetNamed(a.st.targetName)
+		x.up.Prepared.Remove(&a.st.target.Statement)
+	}
+}
+
+// ready handles ReadyForQuery.
+func (x *exchange) ready(size int) {
+	p := &x.toClient
+	x.status = p.body(size)[0]
+	a := x.due.first()
+	x.pass(size)
+	if a == nil {
+		return // a server that says more than it was asked
+	}
+	x.due.pop()
+	x.fake()
+	if a.kind != internal {
+		x.observeQuery()
+	}
+	if x.due.empty() {
+		x.synced = true
+		x.asking = 0
+		x.copying = false
+		x.barrier = false
+		clear(x.portals)
+	}
+}
+
+// observeQuery records that a query, or a group up to its Sync, was answered.
+func (x *exchange) observeQuery() {
+	now := time.Now()
+	x.queries++
+	x.pool().stats.Query.Observe(x.shard(), now.Sub(x.asked))
+	x.answered = now
+	x.asked = now // of the next in a pipeline
+}
+
+// parameter handles ParameterStatus: the upstream has changed, and where the
+// client caused it the client's settings have too.
+func (x *exchange) parameter(size int) {
+	name, value, err := wire.ReadParameterStatus(x.toClient.body(size))
+	if err != nil {
+		x.pass(size)
+		return
+	}
+	n, v := string(name), string(value)
+	x.up.Params[n] = v
+	if a := x.due.first(); a == nil || a.kind != internal {
+		x.follow(n, v)
+	}
+	x.pass(size)
+}
+
+// failure handles ErrorResponse.
+func (x *exchange) failure(size int) {
+	p := &x.toClient
+	body := p.body(size)
+	a := x.due.first()
+	code := sqlstate.Code(wire.Field(body, wire.FieldCode))
+	switch {
+	case x.endsConnection(body):
+		// What it means depends on what was in progress: see upstreamLost.
+		x.fatal = append([]byte(nil), body...)
+		p.discard(size)
+		return
+	case a == nil:
+		p.keep(size)
+		return
+	case a.kind == internal:
+		x.complain = serverError(body)
+		p.discard(size)
+		return
+	case a.fate == replaced:
+		err := a.err
+		p.discard(size)
+		p.insert(func(out []byte) []byte { return wire.AppendError(out, err) })
+	case (code == sqlstate.InvalidStatementName || code == duplicateStatement) && a.st != nil && p.whole(size):
+		x.translate(a.st, body, size)
+	default:
+		p.keep(size)
+	}
+	x.pool().stats.Errors.Add(string(code))
+	x.copying = false
+	x.barrier = false
+	x.failed()
+	x.fake()
+}
+
+// duplicateStatement is PostgreSQL's answer to a Parse of a name in use.
+const duplicateStatement sqlstate.Code = "42P05"
+
+// translate forwards an error that names a statement as the upstream knows it
+// with the client's own name.
+func (x *exchange) translate(st *statement, body []byte, size int) {
+	name, ok := x.s.nameOf(st)
+	if !ok {
+		x.toClient.keep(size)
+		return
+	}
+	changed := bytes.ReplaceAll(body, []byte(`"`+st.Name+`"`), []byte(`"`+name+`"`))
+	x.toClient.replace(size, size, func(out []byte) []byte {
+		out = wire.AppendHeader(out, wire.ErrorResponse, wire.HeaderSize+len(changed))
+		return append(out, changed...)
+	})
+}
+
+// endsConnection reports whether an error is the last thing the server says.
+func (x *exchange) endsConnection(body []byte) bool {
+	severity := wire.Field(body, 'V')
+	if severity == nil {
+		severity = wire.Field(body, wire.FieldSeverity)
+	}
+	return string(severity) == "FATAL" || string(severity) == "PANIC"
+}
+
+// serverError is an ErrorResponse as a Go error.
+func serverError(body []byte) *sqlstate.Error {
+	return &sqlstate.Error{
+		Code:    sqlstate.Code(wire.Field(body, wire.FieldCode)),
+		Message: string(wire.Field(body, wire.FieldMessage)),
+		Detail:  string(wire.Field(body, 'D')),
+		Hint:    string(wire.Field(body, 'H')),
+	}
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"github.com/weir-pg/weir/internal/sqlstate"
+	"github.com/weir-pg/weir/internal/sqltext"
+	"github.com/weir-pg/weir/internal/wire"
+)
+
+const (
+	// longestText is the longest Parse message that weir holds in memory. A
+	// longer one is forwarded unseen where that is possible.
+	longestText = 4 << 20 // 4 MiB
+
+	// longestName bounds messages that are a name and little else. PostgreSQL
+	// has no limit of its own for them.
+	longestName = 64 << 10 // 64 KiB
+)
+
+// violation is the error for bytes that are not the protocol.
+func violation(format string, args ...any) *sqlstate.Error {
+	return &sqlstate.Error{Code: sqlstate.ProtocolViolation, Message: fmt.Sprintf(format, args...)}
+}
+
+// request handles the client's next message: it is forwarded, changed, answered
+// here or dropped. It returns false where nothing was done: more of the
+// message has to come, or something has to happen first.
+func (x *exchange) request(typ byte, size int) bool {
+	if !x.complete(typ, size) {
+		return false
+	}
+	switch typ {
+	case wire.Terminate:
+		x.toUp.discard(size)
+		x.leaving = true
+		return true
+	case wire.Sync:
+		return x.sync(size)
+	}
+	switch {
+	case x.s.skipping:
+		x.toUp.discard(size)
+		return true
+	case x.s.lost:
+		return x.requestLost(typ, size)
+	case x.up == nil && !x.needsUpstream(typ):
+		x.toUp.discard(size)
+		return true
+	case x.up == nil && x.answerAlone(typ, size):
+		return true
+	case x.up == nil && !x.acquire(typ, size):
+		return false
+	case x.s.skipping || x.up == nil:
+		return true // refused, and answered
+	case x.copying:
+		return x.copyIn(typ, size)
+	}
+	return x.forward(typ, size)
+}
+
+// complete reports whether enough of the message has come to decide about it:
+// all of it, or as much as the buffer holds.
+func (x *exchange) complete(typ byte, size int) bool {
+	p := &x.toUp
+	if p.whole(size) {
+		return true
+	}
+	switch typ {
+	case wire.CopyData, wire.FunctionCall:
+		return x.up != nil // a stream of bytes
+	case wire.Parse:
+		if size <= longestText {
+			p.grow(size)
+			return false
+		}
+	case wire.Query, wire.Bind:
+	default:
+		if size > longestName {
+			x.refuse(violation("a message of type %q with %d bytes is too long; the connection is closed", typ, size))
+			return false
+		}
+		p.grow(size)
+		return false
+	}
+	return p.have(size) >= pipeSize/2
+}
+
+// needsUpstream reports whether a message means anything outside a transaction.
+func (x *exchange) needsUpstream(typ byte) bool {
+	switch typ {
+	case wire.Flush, wire.CopyData, wire.CopyDone, wire.CopyFail:
+		// The rest of a copy that has failed, or nothing to flush.
+		return false
+	}
+	return true
+}
+
+// sync handles Sync: the end of a group of messages.
+func (x *exchange) sync(size int) bool {
+	if x.up == nil || x.s.lost {
+		x.toUp.discard(size)
+		x.s.skipping = false
+		status := x.s.endGroup()
+		x.toClient.insert(func(out []byte) []byte { return wire.AppendReady(out, status) })
+		return true
+	}
+	x.s.skipping = false
+	x.send()
+	x.toUp.keep(size)
+	if !x.copying { // a server that copies in ignores Sync
+		x.due.push(answer{kind: 'S'})
+	}
+	return true
+}
+
+// copyIn handles messages while the upstream copies in.
+func (x *exchange) copyIn(typ byte, size int) bool {
+	x.send()
+	x.toUp.keep(size)
+	switch typ {
+	case wire.CopyDone, wire.CopyFail:
+		x.copying = false
+	}
+	return true
+}
+
+// send notes that something is about to be sent to the upstream.
+func (x *exchange) send() {
+	if !x.synced {
+		return
+	}
+	x.synced = false
+	if x.asked.IsZero() {
+		x.asked = x.acquired
+		return
+	}
+	x.asked = time.Now()
+}
+
+// forward handles a message outside a copy, with an upstream at hand.
+func (x *exchange) forward(typ byte, size int) bool {
+	switch typ {
+	case wire.Query:
+		return x.query(size)
+	case wire.Parse:
+		return x.parse(size)
+	case wire.Bind:
+		return x.bind(size)
+	case wire.Describe:
+		return x.describe(size)
+	case wire.Close:
+		return x.closeTarget(size)
+	case wire.Execute:
+		return x.execute(size)
+	case wire.FunctionCall:
+		x.send()
+		x.toUp.keep(size)
+		x.due.push(answer{kind: 'F'})
+		return true
+	case wire.Flush, wire.CopyData, wire.CopyDone, wire.CopyFail:
+		// The rest of a copy that has failed: the server ignores it, as it does
+		// outside a copy.
+		x.toUp.keep(size)
+		return true
+	}
+	x.refuse(violation("the client sent a message of type %q, which means nothing here; the connection is closed", typ))
+	return true
+}
+
+// query handles a simple query.
+func (x *exchange) query(size int) bool {
+	text := x.toUp.body(size)
+	if n := len(text); n > 0 && text[n-1] == 0 && x.toUp.whole(size) {
+		text = text[:n-1]
+	}
+	kinds := kindsOf(text)
+	if kinds&forgetful != 0 {
+		if x.answerDeallocate(text, kinds, size) {
+			return true
+		}
+		// What follows may prepare again what this forgets: wait for its end.
+		x.barrier = true
+	}
+	x.asking |= kinds
+	x.send()
+	x.toUp.keep(size)
+	// A simple query ends both the client's unnamed statement and the
+	// upstream's (PostgreSQL: exec_simple_query).
+	x.s.setUnnamed(nil)
+	x.up.Prepared.Unnamed = nil
+	x.due.push(answer{kind: 'Q'})
+	return true
+}
+
+// forgetful are the kinds of statements after which others are prepared no more.
+const forgetful = 1<<sqltext.Deallocate | 1<<sqltext.DeallocateAll | 1<<sqltext.DiscardAll
+
+// kindsOf returns the kinds of the statements in a simple query. Most have one,
+// and its first word tells.
+func kindsOf(text []byte) sqltext.Kinds {
+	if i := bytes.IndexByte(text, ';'); i >= 0 && i < len(text)-1 {
+		return sqltext.Scan(text).Kinds
+	}
+	return 1 << sqltext.First(text).Kind
+}
+
+// answerDeallocate answers DEALLOCATE of one of this client's protocol-level
+// statements. The upstream knows it by another name and others share it there,
+// so only this client forgets it.
+func (x *exchange) answerDeallocate(text []byte, kinds sqltext.Kinds, size int) bool {
+	if kinds != 1<<sqltext.Deallocate || !x.due.empty() || x.status == wire.Failed || sqltext.Scan(text).Count != 1 {
+		return false
+	}
+	name := sqltext.First(text).Name
+	if _, ok := x.s.named[name]; !ok {
+		return false
+	}
+	x.s.forgetNamed(name)
+	x.s.setUnnamed(nil)
+	x.toUp.discard(size)
+	status := x.status
+	x.toClient.insert(func(out []byte) []byte {
+		return wire.AppendReady(wire.AppendComplete(out, "DEALLOCATE"), status)
+	})
+	return true
+}
+
+// execute handles Execute.
+func (x *exchange) execute(size int) bool {
+	portal, _, ok := wire.CString(x.toUp.body(size))
+	if !ok {
+		x.refuse(violation("malformed Execute message; the connection is closed"))
+		return true
+	}
+	x.send()
+	st := x.portals[string(portal)]
+	if st != nil && st.kind == sqltext.Deallocate {
+		x.ensure(st.target)
+	}
+	x.toUp.keep(size)
+	x.due.push(answer{kind: 'E', st: st})
+	if st != nil {
+		// As in query: what follows may prepare again what this forgets.
+		x.toUp.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.Flush) })
+		x.barrier = true
+	}
+	return true
+}

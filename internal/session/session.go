@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package session is one client's life: its login, the exchange of its requests
+// and their answers, what follows it from one upstream connection to the next,
+// and when it lets go of one. Read exchange.go first.
+package session
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weir-pg/weir/internal/loop"
+	"github.com/weir-pg/weir/internal/pool"
+	"github.com/weir-pg/weir/internal/sqlstate"
+	"github.com/weir-pg/weir/internal/wire"
+)
+
+// State is where a client is in its life.
+type State uint32
+
+const (
+	// Idle: nothing is asked. Becomes Active when bytes arrive, Closed when the
+	// client leaves.
+	Idle State = iota
+	// Waiting: a request waits for an upstream connection. Becomes Active when
+	// one is granted or the wait is refused, Closed when the client leaves.
+	Waiting
+	// Active: a task serves the client. Becomes Idle, Waiting, Closing or Closed.
+	Active
+	// Closing: the client was told why it is sent away, and may still read it.
+	// Becomes Closed when the client has closed its side, or soon.
+	Closing
+	// Closed is the end.
+	Closed
+)
+
+// String returns the state's name in lower case.
+func (s State) String() string {
+	switch s {
+	case Idle:
+		return "idle"
+	case Waiting:
+		return "waiting"
+	case Active:
+		return "active"
+	case Closing:
+		return "closing"
+	default:
+		return "closed"
+	}
+}
+
+// Session is one client that has logged in. While it is idle, this struct and
+// its socket are all that it costs.
+type Session struct {
+	// Fixed after login.
+	client loop.Stream
+	env    *Env
+	pool   *Pool
+	start  Settings // what it asked for at login
+	key    key
+
+	state atomic.Uint32 // a State; written by its loop
+
+	// Owned by its loop.
+	settings Settings
+	meaning  string // of settings, as part of a statement's key
+	unnamed  *statement
+	named    map[string]*prepared
+	bytes    int    // of text in named
+	in       []byte // what the client sent and nobody has looked at yet
+	drop     int    // how many more bytes of a refused message are to come
+	skipping bool   // an error was answered: discard until Sync
+	lost     bool   // its upstream was lost inside a transaction block
+	ending   ending // how far it is with ending a lost block
+	refused  error  // why its wait ended in vain
+	granted  *Upstream
+	waiter   pool.Waiter[*Upstream]
+	queued   time.Time // when it began to wait
+
+	// mu guards the link to the upstream against cancel requests, which come
+	// from other goroutines. It comes before Upstream.mu.
+	mu    sync.Mutex
+	up    *Upstream // guarded by mu
+	since time.Time // guarded by mu; when it got up
+}
+
+// prepared is a client's name for a statement.
+type prepared struct {
+	*statement
+}
+
+// setState is the only place where the state changes.
+func (s *Session) setState(to State) { s.state.Store(uint32(to)) }
+
+// State returns where the client is; any goroutine may ask.
+func (s *Session) State() State { return State(s.state.Load()) }
+
+// Ready is told of events on the client's socket while no task serves it.
+func (s *Session) Ready(*loop.Conn) {
+	switch s.State() {
+	case Idle:
+		s.client.Loop().Go(s)
+	case Waiting:
+		if s.client.Gone() {
+			s.leaveQueue()
+		}
+	case Closing:
+		s.lingerOn()
+	case Active, Closed:
+	}
+}
+
+// leaveQueue ends the wait of a client that has gone. One that said goodbye
+// after its request is served first, as PostgreSQL would.
+func (s *Session) leaveQueue() {
+	if endsInTerminate(s.in) || !s.pool.conns.Leave(&s.waiter) {
+		return
+	}
+	s.close()
+}
+
+// endsInTerminate reports whether the last whole message in b is Terminate.
+func endsInTerminate(b []byte) bool {
+	for {
+		typ, size, ok, err := wire.Header(b)
+		if !ok || err != nil || size > len(b) {
+			return false
+		}
+		if typ == wire.Terminate {
+			return true
+		}
+		b = b[size:]
+	}
+}
+
+// Granted is told by the pool that the wait is over. It may come from any
+// goroutine.
+func (s *Session) Granted(up *Upstream) {
+	s.granted = up
+	s.client.Loop().Post(s)
+}
+
+// Refused is told by the pool that the wait was in vain. It may come from any
+// goroutine.
+func (s *Session) Refused(err error) {
+	s.refused = err
+	s.client.Loop().Post(s)
+}
+
+// Run goes on, on the session's loop, after Granted or Refused.
+func (s *Session) Run() {
+	s.pool.stats.Wait.Observe(s.client.Loop().Index(), time.Since(s.queued))
+	s.client.Loop().Go(s)
+}
+
+// Serve is a task: it serves the client until nothing is left to do for it at
+// the moment.
+func (s *Session) Serve(t *loop.Task) {
+	s.setState(Active)
+	x := s.env.borrow(t.Loop())
+	defer s.env.giveBack(x)
+	defer s.crashed(x)
+	x.begin(s, t)
+	x.run()
+	x.end()
+}
+
+// crashed is deferred around everything a task does for a client. A defect in
+// weir ends this client, and nobody else.
+func (s *Session) crashed(x *exchange) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	s.env.logPanic(p, s)
+	x.abandonUpstream("a defect in weir while it served a client")
+	x.farewell(&sqlstate.Error{
+		Severity: sqlstate.SeverityFatal,
+		Code:     sqlstate.InternalError,
+		Message:  "internal error in weir; its log has the cause",
+	})
+	s.close()
+}
+
+// close ends the client's life.
+func (s *Session) close() {
+	if s.State() == Closed {
+		return
+	}
+	s.retire(Closed)
+	_ = s.client.Close() // nobody is left to hear of it
+}
+
+// retire gives back what the client has but its socket.
+func (s *Session) retire(to State) {
+	if s.State() < Closing {
+		s.client.Attach(nil)
+		s.env.dictionary.release(s.unnamed)
+		for _, p := range s.named {
+			s.env.dictionary.release(p.statement)
+		}
+		s.unnamed, s.named, s.in = nil, nil, nil
+		s.env.forget(s)
+	}
+	s.setState(to)
+}
+
+// held returns the upstream that the client holds, and since when.
+func (s *Session) held() (*Upstream, time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.up, s.since
+}
+
+// link ties the client to an upstream, nil to none.
+func (s *Session) link(up *Upstream, since time.Time) {
+	s.mu.Lock()
+	s.up, s.since = up, since
+	s.mu.Unlock()
+}

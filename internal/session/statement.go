@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"hash/maphash"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"github.com/weir-pg/weir/internal/sqltext"
+	"github.com/weir-pg/weir/internal/upstream"
+)
+
+const (
+	// sharedText is the longest text that the dictionary shares between clients.
+	sharedText = 64 << 10 // 64 KiB
+
+	// dictionaryIdle is how many bytes of text the dictionary keeps that no
+	// client has prepared at the moment, so that a client which prepares, runs
+	// and forgets costs no memory each time.
+	dictionaryIdle = 16 << 20 // 16 MiB
+)
+
+// namePrefix begins every name that weir gives to a statement on an upstream.
+const namePrefix = "weir_"
+
+// statement is a prepared statement as the dictionary knows it.
+type statement struct {
+	upstream.Statement
+
+	kind    sqltext.Kind // of a single statement; what has to be noticed when it runs
+	meaning string       // the settings that change what the text means
+	hash    uint64
+	shared  bool
+	proven  atomic.Bool // PostgreSQL has accepted it
+
+	// Of a DEALLOCATE of one of the client's own statements.
+	target     *statement
+	targetName string
+
+	// Guarded by the dictionary's mu.
+	clients    int        // how many prepared it
+	next, prev *statement // its place among those with no client; nil where it has one
+}
+
+// size is what a client that holds the statement is charged, in bytes.
+func (s *statement) size() int { return len(s.Text) + len(s.OIDs) }
+
+// Dictionary finds the one statement for a text, its parameter types and the
+// settings that change its meaning, whoever prepares it under whatever name.
+type Dictionary struct {
+	seed maphash.Seed
+
+	mu       sync.Mutex
+	entries  map[uint64][]*statement // guarded by mu; by hash
+	idle     statement               // guarded by mu; the ring of those with no client: next is the latest
+	idleSize int                     // guarded by mu; bytes of text in idle
+	last     uint64                  // guarded by mu; the number in the newest name
+}
+
+// NewDictionary returns an empty dictionary.
+func NewDictionary() *Dictionary {
+	d := &Dictionary{seed: maphash.MakeSeed(), entries: make(map[uint64][]*statement)}
+	d.idle.next, d.idle.prev = &d.idle, &d.idle
+	return d
+}
+
+// intern returns the statement for text and oids under the settings named by
+// meaning, charged to one more client until release.
+func (d *Dictionary) intern(text, oids []byte, meaning string) *statement {
+	if len(text) > sharedText {
+		return d.private(text, oids, meaning)
+	}
+	var h maphash.Hash
+	h.SetSeed(d.seed)
+	_, _ = h.Write(text)
+	_, _ = h.Write(oids)
+	_, _ = h.WriteString(meaning)
+	hash := h.Sum64()
+
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, s := range d.entries[hash] {
+		if s.Text == string(text) && s.OIDs == string(oids) && s.meaning == meaning {
+			d.holdLocked(s)
+			return s
+		}
+	}
+	s := d.newLocked(text, oids, meaning)
+	s.hash, s.shared = hash, true
+	d.entries[hash] = append(d.entries[hash], s)
+	return s
+}
+
+// private returns a statement of its own, for a text too long to share.
+func (d *Dictionary) private(text, oids []byte, meaning string) *statement {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.newLocked(text, oids, meaning)
+}
+
+func (d *Dictionary) newLocked(text, oids []byte, meaning string) *statement {
+	d.last++
+	return &statement{
+		Statement: upstream.Statement{
+			Name: namePrefix + strconv.FormatUint(d.last, 36),
+			Text: string(text),
+			OIDs: string(oids),
+		},
+		kind:    sqltext.First(text).Kind,
+		meaning: meaning,
+		clients: 1,
+	}
+}
+
+// hold charges s to one more client.
+func (d *Dictionary) hold(s *statement) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.holdLocked(s)
+}
+
+func (d *Dictionary) holdLocked(s *statement) {
+	s.clients++
+	if s.next != nil {
+		d.unlinkLocked(s)
+	}
+}
+
+// unlinkLocked takes s out of the ring of those with no client.
+func (d *Dictionary) unlinkLocked(s *statement) {
+	s.prev.next, s.next.prev = s.next, s.prev
+	s.prev, s.next = nil, nil
+	d.idleSize -= s.size()
+}
+
+// release gives back what intern or hold charged. A nil s is allowed.
+func (d *Dictionary) release(s *statement) {
+	if s == nil || !s.shared {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s.clients--; s.clients > 0 {
+		return
+	}
+	s.prev, s.next = &d.idle, d.idle.next
+	s.prev.next, s.next.prev = s, s
+	d.idleSize += s.size()
+	for d.idleSize > dictionaryIdle {
+		d.dropLocked(d.idle.prev)
+	}
+}
+
+// dropLocked forgets a statement that no client holds.
+func (d *Dictionary) dropLocked(s *statement) {
+	d.unlinkLocked(s)
+	same := d.entries[s.hash]
+	for i := range same {
+		if same[i] == s {
+			same[i] = same[len(same)-1]
+			same = same[:len(same)-1]
+			break
+		}
+	}
+	if len(same) == 0 {
+		delete(d.entries, s.hash)
+		return
+	}
+	d.entries[s.hash] = same
+}

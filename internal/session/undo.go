@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import "github.com/weir-pg/weir/internal/wire"
+
+// fake gives the client the answers that weir makes, as their turn comes.
+func (x *exchange) fake() {
+	for {
+		a := x.due.first()
+		if a == nil || a.fate != faked {
+			return
+		}
+		typ := byte(wire.ParseComplete)
+		if a.kind == 'C' {
+			typ = wire.CloseComplete
+		}
+		x.toClient.insert(func(out []byte) []byte { return wire.AppendEmpty(out, typ) })
+		x.succeeded()
+	}
+}
+
+// succeeded takes the first answer off: what it asked for was done.
+func (x *exchange) succeeded() {
+	a := x.due.first()
+	d := x.s.env.dictionary
+	switch {
+	case a.unnamed:
+		d.release(a.before)
+	case a.kind == 'P' && a.st != nil:
+		x.up.Prepared.Confirm(&a.st.Statement)
+		a.st.proven.Store(true)
+	case a.prev != nil:
+		d.release(a.prev.statement)
+	}
+	x.due.pop()
+}
+
+// failed takes the first answer off, which was an error. In the extended
+// protocol what was sent after it is skipped up to the next Sync.
+func (x *exchange) failed() {
+	if x.due.first().ends() {
+		return // ReadyForQuery follows
+	}
+	list, synced := x.due.untilSync()
+	for i := len(list) - 1; i >= 0; i-- {
+		x.undo(&list[i], i == 0)
+	}
+	for range list {
+		x.due.pop()
+	}
+	x.s.skipping = !synced
+}
+
+// undo takes back what was brought forward when the message was sent. failed
+// says that it failed itself; otherwise it was skipped.
+func (x *exchange) undo(a *answer, failed bool) {
+	switch {
+	case a.kind == 'P' && a.unnamed:
+		x.undoUnnamed(a, failed)
+	case a.kind == 'P':
+		x.undoParse(a)
+	case a.kind == 'C' && a.unnamed:
+		x.undoUnnamed(a, false)
+	case a.kind == 'C' && a.evicted != nil:
+		x.up.Prepared.Add(a.evicted)
+		x.up.Prepared.Confirm(a.evicted)
+	case a.kind == 'C' && a.prev != nil:
+		x.s.setNamed(a.name, a.prev)
+	case a.kind == 'Q':
+		x.up.Prepared.Unnamed = &someStatement
+	}
+}
+
+// undoUnnamed takes back a Parse or Close of the unnamed statement. A Parse that
+// fails leaves none (PostgreSQL: exec_parse_message drops it first).
+func (x *exchange) undoUnnamed(a *answer, failed bool) {
+	x.up.Prepared.Unnamed = &someStatement
+	if failed {
+		x.up.Prepared.Unnamed = nil
+	}
+	if a.fate != forwarded {
+		return // weir's own: the client's statement is as it was
+	}
+	d := x.s.env.dictionary
+	d.release(x.s.unnamed)
+	x.s.unnamed = a.before
+	if failed {
+		d.release(a.before)
+		x.s.unnamed = nil
+	}
+}
+
+// undoParse takes back a Parse of a named statement.
+func (x *exchange) undoParse(a *answer) {
+	if a.added {
+		x.up.Prepared.Remove(&a.st.Statement)
+	}
+	if a.name != "" {
+		x.s.forgetNamed(a.name)
+	}
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weir-pg/weir/internal/loop"
+	"github.com/weir-pg/weir/internal/pool"
+	"github.com/weir-pg/weir/internal/sqlstate"
+	"github.com/weir-pg/weir/internal/upstream"
+	"github.com/weir-pg/weir/internal/wire"
+)
+
+// Upstream is a connection to PostgreSQL in a pool, with what the pool and the
+// sessions need to know of it.
+type Upstream struct {
+	upstream.Conn
+
+	pool     *Pool
+	node     pool.Node
+	settings Settings // what it has been given beyond what it started with
+
+	// cancels counts the cancel requests under way for it. Only the session
+	// that holds it is found by a cancel, so once it is let go of the count
+	// only falls.
+	cancels atomic.Int32
+
+	mu     sync.Mutex
+	parked bool // guarded by mu; released by its client, kept until the cancels are over
+}
+
+// unknownSettings is what an upstream has after somebody reset it: nothing is
+// known of it, and everything is set anew.
+var unknownSettings = settingsOf(map[string]string{"": "unknown"})
+
+// Loop is part of pool.Conn.
+func (u *Upstream) Loop() int { return u.Stream.Loop().Index() }
+
+// Dead is part of pool.Conn. An upstream that says something while nobody asks
+// is as bad as one that is gone: mostly it says why it goes.
+func (u *Upstream) Dead() bool { return !u.Quiet() }
+
+// Node is part of pool.Conn.
+func (u *Upstream) Node() *pool.Node { return &u.node }
+
+// Close is part of pool.Conn.
+func (u *Upstream) Close(why string) {
+	u.pool.env.log.Debug("upstream connection closed", "pool", u.pool.name(), "pid", u.PID(), "why", why)
+	u.pool.mu.Lock()
+	delete(u.pool.open, u)
+	u.pool.mu.Unlock()
+	// A goodbye spares PostgreSQL a line in its log; who is gone cannot hear it.
+	_, _ = u.Stream.Write(wire.AppendEmpty(nil, wire.Terminate))
+	_ = u.Stream.Close()
+}
+
+// Ready hears of events while nobody holds the upstream.
+func (u *Upstream) Ready(*loop.Conn) {
+	u.pool.conns.Lost(u, "PostgreSQL closed it, or said something unasked")
+}
+
+// acquire gets an upstream for a request. It returns false where the client has
+// to wait, and true with none where the request was refused and answered.
+func (x *exchange) acquire(typ byte, size int) bool {
+	for x.s.refused == nil {
+		up, ok := x.pool().conns.TryAcquire(x.shard())
+		if !ok {
+			// A client in the queue owns no task: it has to take what it is
+			// owed first.
+			x.waiting = !x.toClient.pending()
+			return false
+		}
+		if x.attach(up) {
+			x.pool().stats.Wait.Observe(x.shard(), 0)
+			return true
+		}
+	}
+	x.refuseRequest(typ, size)
+	return true
+}
+
+// refuseRequest answers a request with why there is no upstream for it. It was
+// never sent to PostgreSQL.
+func (x *exchange) refuseRequest(typ byte, size int) {
+	err := *sqlstate.From(x.s.refused)
+	err.Severity = sqlstate.SeverityError
+	x.s.refused = nil
+	x.pool().stats.Rejects.Add(err.Code)
+	x.toUp.discard(size)
+	x.toClient.insert(func(out []byte) []byte {
+		out = wire.AppendError(out, &err)
+		if typ == wire.Query || typ == wire.FunctionCall {
+			out = wire.AppendReady(out, wire.Idle)
+		}
+		return out
+	})
+	x.s.skipping = typ != wire.Query && typ != wire.FunctionCall
+}
+
+// attach makes an upstream this client's. It returns false where the upstream
+// turned out unusable; if that was the client's doing, s.refused says why.
+func (x *exchange) attach(up *Upstream) bool {
+	if err := up.Move(x.task.Loop()); err != nil {
+		x.pool().conns.Discard(up, "it could not be moved to another event loop: "+err.Error())
+		return false
+	}
+	x.acquired = time.Now()
+	x.s.link(up, x.acquired)
+	up.Attach(x.task)
+	x.up, x.status, x.synced = up, wire.Idle, true
+	return x.check() && x.bring()
+}
+
+// check asks an upstream that was idle for long whether it is still there.
+func (x *exchange) check() bool {
+	if !x.up.node.NeedsCheck() {
+		return true
+	}
+	// One whose peer has vanished without a word never answers.
+	up, task := x.up, x.task
+	timer := task.Loop().After(checkPatience, loop.Func(func() {
+		if x.up == up && x.task == task {
+			up.Break()
+			task.Wake()
+		}
+	}))
+	defer timer.Stop()
+	if err := x.command(""); err != nil {
+		x.discardUpstream("no answer to a check: " + err.Error())
+		return false
+	}
+	return true
+}
+
+// checkPatience bounds the check of an upstream that was idle for long.
+const checkPatience = 2 * time.Second
+
+// bring gives the upstream the client's settings.
+func (x *exchange) bring() bool {
+	up, s := x.up, x.s
+	if up.settings == s.settings {
+		return true
+	}
+	err := x.command(change(up.settings, s.settings))
+	if err != nil {
+		if x.up != nil {
+			// The server refused: that is an answer to the client.
+			s.refused = err
+		}
+		x.discardUpstream("it did not take a client's settings: " + err.Error())
+		return false
+	}
+	up.settings = s.settings
+	return true
+}
+
+// command runs SQL of weir's own on the upstream. Nothing may be under way
+// there. The error is what PostgreSQL answered, or that it was lost; then the
+// exchange has no upstream any more.
+func (x *exchange) command(sql string) error {
+	x.complain = nil
+	x.synced = false
+	x.due.push(answer{kind: internal})
+	x.toUp.insert(func(out []byte) []byte { return wire.AppendQuery(out, sql) })
+	for !x.due.empty() {
+		if !x.exchangeUpstream() && !x.due.empty() {
+			x.task.Park()
+		}
+	}
+	if x.complain != nil {
+		return x.complain
+	}
+	return nil
+}
+
+// detach takes the upstream away from the client.
+func (x *exchange) detach() *Upstream {
+	up := x.up
+	up.Attach(nil)
+	x.s.link(nil, time.Time{})
+	x.up, x.asked = nil, time.Time{}
+	x.copying, x.barrier, x.cancelled = false, false, false
+	clear(x.portals)
+	return up
+}
+
+// letGo gives the upstream back to its pool.
+func (x *exchange) letGo() {
+	stats := x.pool().stats
+	if x.queries > 0 {
+		stats.Transaction.Observe(x.shard(), x.answered.Sub(x.acquired))
+		stats.Transactions.Add(x.shard(), 1)
+	}
+	x.record()
+	up := x.detach()
+	if up.cancels.Load() > 0 && up.park() {
+		return
+	}
+	x.pool().conns.Release(up)
+}
+
+// record adds what the exchange has counted to the pool's figures.
+func (x *exchange) record() {
+	stats := x.pool().stats
+	stats.Queries.Add(x.shard(), x.queries)
+	stats.BytesIn.Add(x.shard(), x.bytesIn)
+	stats.BytesOut.Add(x.shard(), x.bytesOut)
+	x.queries, x.bytesIn, x.bytesOut = 0, 0, 0
+}
+
+// discardUpstream closes the upstream, if it has not been lost already.
+func (x *exchange) discardUpstream(why string) {
+	if x.up == nil {
+		return
+	}
+	x.record()
+	x.pool().conns.Discard(x.detach(), why)
+}
+
+// park keeps an upstream that was let go of until the cancels for it are over:
+// a late one must not hit the next client's query. False where they are.
+func (u *Upstream) park() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.parked = u.cancels.Load() > 0
+	return u.parked
+}
+
+// cancelOver notes the end of one cancel.
+func (u *Upstream) cancelOver(err error) {
+	u.mu.Lock()
+	free := u.cancels.Add(-1) == 0 && u.parked
+	if free {
+		u.parked = false
+	}
+	u.mu.Unlock()
+	switch {
+	case !free:
+	case err != nil:
+		// Whether PostgreSQL has seen it is not known.
+		u.pool.conns.Discard(u, "a cancel request was not confirmed")
+	default:
+		u.pool.conns.Release(u)
+	}
+}
+
+func (x *exchange) shard() int { return x.task.Loop().Index() }
+
+// count adds bytes that went to and came from the upstream.
+func (x *exchange) count(to, from int) {
+	x.bytesIn += uint64(to)
+	x.bytesOut += uint64(from)
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/weir-pg/weir/internal/loop"
+	"github.com/weir-pg/weir/internal/pool"
+	"github.com/weir-pg/weir/internal/sqlstate"
+	"github.com/weir-pg/weir/internal/wire"
+)
+
+// welcome is what PostgreSQL reports of its parameters to a client that starts
+// with certain settings: the ParameterStatus messages. Once known for a pool
+// and some settings, it is served from memory, and a login needs no upstream.
+type welcome struct {
+	messages []byte
+}
+
+// maxWelcomes bounds the settings for which a pool remembers the welcome. A
+// program starts with the same ones each time.
+const maxWelcomes = 1024
+
+// welcome returns the greeting for a client with these settings. The first
+// time an upstream is asked, which also shows whether PostgreSQL accepts them.
+func (p *Pool) welcome(ctx context.Context, s Settings) (*welcome, error) {
+	p.mu.Lock()
+	w := p.welcomes[s]
+	p.mu.Unlock()
+	if w != nil {
+		return w, nil
+	}
+	params, err := p.ask(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	w = &welcome{}
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		w.messages = wire.AppendParameterStatus(w.messages, name, params[name])
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.welcomes) >= maxWelcomes {
+		clear(p.welcomes)
+	}
+	p.welcomes[s] = w
+	return w, nil
+}
+
+// ask takes an upstream, gives it the settings, and returns what it reports.
+func (p *Pool) ask(ctx context.Context, s Settings) (map[string]string, error) {
+	up, err := p.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e := &errand{pool: p, up: up, settings: s, done: make(chan struct{})}
+	up.Stream.Loop().Post(loop.Func(func() { up.Stream.Loop().Go(e) }))
+	<-e.done // bounded by the life of the upstream connection
+	return e.params, e.err
+}
+
+// errand is a visit to an upstream on behalf of no client yet.
+type errand struct {
+	pool     *Pool
+	up       *Upstream
+	settings Settings
+
+	// Set before done is closed.
+	params map[string]string
+	err    error
+	done   chan struct{}
+}
+
+// Serve is the errand's task.
+func (e *errand) Serve(t *loop.Task) {
+	defer close(e.done)
+	s := &Session{env: e.pool.env, pool: e.pool, settings: e.settings}
+	x := s.env.borrow(t.Loop())
+	defer s.env.giveBack(x)
+	x.start(s, t)
+	if !x.attach(e.up) {
+		e.err = s.refused
+		if e.err == nil {
+			e.err = &sqlstate.Error{Code: sqlstate.ConnectionFailure, Message: fmt.Sprintf("connection to PostgreSQL at %s was lost during a login", e.pool.target.Address())}
+		}
+		return
+	}
+	e.params = maps.Clone(x.up.Params)
+	x.letGo()
+}
+
+// acquire waits for an upstream on an ordinary goroutine.
+func (p *Pool) acquire(ctx context.Context) (*Upstream, error) {
+	w := &blockingWait{done: make(chan struct{})}
+	w.waiter.Owner = w
+	p.conns.Wait(&w.waiter)
+	select {
+	case <-w.done:
+	case <-ctx.Done():
+		if p.conns.Leave(&w.waiter) {
+			return nil, context.Cause(ctx)
+		}
+		<-w.done // the outcome is on its way
+	}
+	return w.up, w.err
+}
+
+// blockingWait is a place in the queue for a goroutine that may block.
+type blockingWait struct {
+	waiter pool.Waiter[*Upstream]
+	up     *Upstream
+	err    error
+	done   chan struct{}
+}
+
+func (w *blockingWait) Granted(up *Upstream) {
+	w.up = up
+	close(w.done)
+}
+
+func (w *blockingWait) Refused(err error) {
+	w.err = err
+	close(w.done)
+}
