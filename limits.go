@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package weir
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/weir-pg/weir/internal/observe"
+	"github.com/weir-pg/weir/internal/pool"
+	"github.com/weir-pg/weir/internal/upstream"
+)
+
+// limitsKey is what PostgreSQL's limits depend on.
+type limitsKey struct{ address, database, role string }
+
+// limits is what PostgreSQL allows a role in a database: read before the first
+// connection is opened, and again from time to time, because limits change and
+// other programs' sessions count.
+type limits struct {
+	g       *Gateway
+	target  *upstream.Target
+	max     int // of the pool
+	budgets []*budget
+	turn    chan struct{} // held by whoever reads
+	done    chan struct{} // closed when the refreshing has ended
+
+	// Guarded by turn.
+	known bool
+	last  upstream.Limits
+	said  map[observe.Scope]int // what the log was told of each scope
+}
+
+// How often the limits are read again: seldom, but for a pool that they bind
+// soon enough that room which others leave is used.
+const (
+	refreshIdle  = time.Minute
+	refreshBound = 10 * time.Second
+)
+
+func (g *Gateway) limitsForLocked(d *database) *limits {
+	key := limitsKey{d.target.Address(), d.target.Database(), d.target.User()}
+	l := g.limits[key]
+	if l == nil {
+		l = &limits{
+			g: g, target: d.target, max: d.config.Max, budgets: d.budgets,
+			turn: make(chan struct{}, 1),
+			done: make(chan struct{}),
+			said: make(map[observe.Scope]int),
+		}
+		g.limits[key] = l
+		go l.refresh()
+	}
+	return l
+}
+
+func (g *Gateway) allLimits() (list []*limits) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, l := range g.limits {
+		list = append(list, l)
+	}
+	return list
+}
+
+// ensure returns the limits, and reads them if nobody has yet.
+func (l *limits) ensure(ctx context.Context) (upstream.Limits, error) {
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-ctx.Done():
+		return upstream.Limits{}, context.Cause(ctx)
+	}
+	if l.known {
+		return l.last, nil
+	}
+	return l.read(ctx)
+}
+
+// read asks PostgreSQL. The caller holds the turn. The connect that asks for
+// the first limits has a place in the budgets already, and this one comes
+// before it.
+func (l *limits) read(ctx context.Context) (upstream.Limits, error) {
+	now, err := l.target.Limits(ctx, l.g.pids(l.target.Address()))
+	if err != nil {
+		return now, err
+	}
+	l.known, l.last = true, now
+	for _, b := range l.budgets {
+		l.apply(b, now)
+	}
+	return now, nil
+}
+
+// apply sets one budget.
+func (l *limits) apply(b *budget, now upstream.Limits) {
+	room, source := now.ServerRoom(), fmt.Sprintf("max_connections = %d of %s", now.Server, b.address)
+	switch b.scope {
+	case observe.ScopeDatabase:
+		room, source = now.DatabaseRoom(), fmt.Sprintf("CONNECTION LIMIT %d of database %s", now.Database, quote(b.name))
+	case observe.ScopeRole:
+		room, source = now.RoleRoom(), fmt.Sprintf("CONNECTION LIMIT %d of role %s", now.Role, quote(b.name))
+	case observe.ScopeServer:
+	}
+	if room == upstream.Unlimited {
+		b.SetLimit(pool.NoLimit, "no limit")
+		return
+	}
+	b.SetLimit(max(room, 1), source)
+	if room < l.max && l.said[b.scope] != room {
+		l.said[b.scope] = room
+		l.g.log.Warn("PostgreSQL allows fewer connections than the pool asks for; weir keeps to what it allows", "allowed", room, "pool.max", l.max, "because", source)
+	}
+}
+
+// bound reports whether the limits are what holds the pool down.
+func (l *limits) bound() bool {
+	for _, b := range l.budgets {
+		if s := b.Status(); s.Limit >= 0 && s.Limit < l.max {
+			return true
+		}
+	}
+	return false
+}
+
+// refresh reads the limits again until the gateway closes. It takes a place in
+// the budgets for its own connection, and waits for the next turn where there
+// is none.
+func (l *limits) refresh() {
+	defer close(l.done)
+	for {
+		wait := refreshIdle
+		if l.bound() {
+			wait = refreshBound
+		}
+		select {
+		case <-time.After(wait):
+		case <-l.g.background.Done():
+			return
+		}
+		l.again()
+	}
+}
+
+func (l *limits) again() {
+	if !pool.Take(budgetsOf(l.budgets)...) {
+		return
+	}
+	defer pool.Give(budgetsOf(l.budgets)...)
+	ctx, stop := context.WithTimeout(l.g.background, refreshBound)
+	defer stop()
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-ctx.Done():
+		return
+	}
+	if !l.known {
+		return // the first connection reads them
+	}
+	if _, err := l.read(ctx); err != nil {
+		l.g.log.Debug("the limits on connections could not be read again", "error", err)
+	}
+}
+
+// pids lists the backends that serve this gateway on a server.
+func (g *Gateway) pids(address string) (list []uint32) {
+	for _, d := range g.databases() {
+		if d.target.Address() == address {
+			list = append(list, d.pool.PIDs()...)
+		}
+	}
+	return list
+}

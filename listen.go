@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package weir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/weir-pg/weir/internal/auth"
+	"github.com/weir-pg/weir/internal/config"
+	"github.com/weir-pg/weir/internal/session"
+	"github.com/weir-pg/weir/internal/sqlstate"
+	"github.com/weir-pg/weir/internal/upstream"
+)
+
+// Listen opens the addresses of Config.Listen and serves clients there, in the
+// background, until Shutdown. On an error none is open.
+func (g *Gateway) Listen() error {
+	var opened []net.Listener
+	for _, a := range g.config.Addresses() {
+		l, err := listen(a)
+		if err != nil {
+			for _, l := range opened {
+				_ = l.Close()
+			}
+			return err
+		}
+		opened = append(opened, l)
+	}
+	for _, l := range opened {
+		if err := g.Serve(l); err != nil {
+			return err
+		}
+		g.log.Info("listening for clients", "address", l.Addr().String())
+	}
+	return nil
+}
+
+// listen opens one address. A socket file that a dead process has left behind
+// is replaced.
+func listen(a config.Address) (net.Listener, error) {
+	l, err := net.Listen(a.Network, a.Address)
+	if a.Network == "unix" && errors.Is(err, syscall.EADDRINUSE) && abandoned(a.Address) {
+		if err := os.Remove(a.Address); err != nil {
+			return nil, fmt.Errorf("cannot listen on %s: %w", a.Address, err)
+		}
+		l, err = net.Listen(a.Network, a.Address)
+	}
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("cannot listen on %s: another program listens there already; stop it, or choose another address with --listen", a.Address)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("cannot listen on %s: permission denied; choose another address with --listen", a.Address)
+	case err != nil:
+		return nil, fmt.Errorf("cannot listen on %s: %w", a.Address, err)
+	}
+	return l, nil
+}
+
+// abandoned reports whether nobody answers on a socket file.
+func abandoned(path string) bool {
+	conn, err := net.Dial("unix", path)
+	if err == nil {
+		_ = conn.Close()
+	}
+	return errors.Is(err, syscall.ECONNREFUSED)
+}
+
+// Serve serves clients that connect to l, in the background, until Shutdown,
+// which closes l.
+func (g *Gateway) Serve(l net.Listener) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		_ = l.Close()
+		return errors.New("the gateway is shut down")
+	}
+	g.listeners = append(g.listeners, l)
+	g.serving.Go(func() { g.accept(l) })
+	return nil
+}
+
+// Addr returns the address of the first listener, nil where there is none.
+func (g *Gateway) Addr() net.Addr {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.listeners) == 0 {
+		return nil
+	}
+	return g.listeners[0].Addr()
+}
+
+// acceptPause is the pause after a failed accept. Mostly there are no
+// descriptors left, and only time brings some.
+const acceptPause = 50 * time.Millisecond
+
+// accept takes in clients, each on a goroutine of its own until it has logged
+// in.
+func (g *Gateway) accept(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			g.log.Error("cannot accept a client", "address", l.Addr().String(), "error", err)
+			select {
+			case <-time.After(acceptPause):
+				continue
+			case <-g.background.Done():
+				return
+			}
+		}
+		g.serving.Go(func() { g.welcome(conn) })
+	}
+}
+
+// welcome logs a client in and hands it to a loop.
+func (g *Gateway) welcome(conn net.Conn) {
+	visit, err := g.logins.enter(g.background, g.config.ClientLoginTimeout)
+	if err != nil {
+		_ = conn.Close()
+		return
+	}
+	defer visit.leave()
+	raw := &upstream.Swap{Conn: conn}
+	login, err := g.acceptor.Accept(visit.ctx, raw)
+	switch {
+	case err != nil:
+		g.logLogin(conn, err)
+		_ = conn.Close()
+		return
+	case login.Cancel != nil:
+		visit.leave()
+		g.cancel(login.Cancel.PID, login.Cancel.Key)
+		_ = conn.Close()
+		return
+	}
+	if err := g.admit(login, raw); err != nil {
+		g.logLogin(conn, err)
+		session.Reject(login, err)
+		drain(login.Conn)
+		_ = login.Conn.Close()
+	}
+}
+
+// admit finds the pool of a client that has proved who it is, and greets it.
+func (g *Gateway) admit(login *auth.Login, raw *upstream.Swap) error {
+	if g.draining.Load() {
+		return errClosing
+	}
+	if n := g.env.Len(); n >= g.maxClients {
+		g.refused.Add(1)
+		return tooManyClients(g.maxClients)
+	}
+	if replicates(login) {
+		return errReplication
+	}
+	d, err := g.database(login.Database, login.User)
+	if err != nil {
+		return err
+	}
+	return g.env.Welcome(g.background, d.pool, login, raw)
+}
+
+// tooManyClients is the answer to one client more than max_clients.
+func tooManyClients(most int) *sqlstate.Error {
+	return &sqlstate.Error{
+		Severity: sqlstate.SeverityFatal,
+		Code:     sqlstate.TooManyConnections,
+		Message:  fmt.Sprintf("too many connections to weir: max_clients = %d clients are connected", most),
+		Hint:     "Raise max_clients, and the limit on open files if that is what bounds it, or have applications open fewer connections.",
+	}
+}
+
+// errReplication is the answer to a client that wants to replicate.
+var errReplication = &sqlstate.Error{
+	Severity: sqlstate.SeverityFatal,
+	Code:     sqlstate.FeatureNotSupported,
+	Message:  "weir does not forward replication connections yet",
+	Hint:     "Connect to PostgreSQL directly for replication.",
+}
+
+// replicates reports whether the start-up packet asks for a replication
+// connection: any value of "replication" but a false one (PostgreSQL:
+// ProcessStartupPacket).
+func replicates(login *auth.Login) bool {
+	for _, p := range login.Params {
+		if p.Name == "replication" {
+			switch strings.ToLower(p.Value) {
+			case "", "0", "f", "fa", "fal", "fals", "false", "n", "no", "of", "off":
+				return false
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// cancelTimeout bounds one forwarded cancel request.
+const cancelTimeout = 10 * time.Second
+
+func (g *Gateway) cancel(pid uint32, secret []byte) {
+	ctx, stop := context.WithTimeout(g.background, cancelTimeout)
+	defer stop()
+	g.env.Cancel(ctx, pid, secret)
+}
+
+// logLogin logs a login that failed; one that only looked at the port is not
+// worth a line.
+func (g *Gateway) logLogin(conn net.Conn, err error) {
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+		g.log.Debug("a client left during its login", "client", conn.RemoteAddr().String())
+		return
+	}
+	g.log.Warn("login refused", "client", conn.RemoteAddr().String(), "error", err)
+}
+
+// drainTime is how long a refused client may take to read why.
+const drainTime = time.Second
+
+// drain lets a client read the last message: a connection that is closed with
+// unread bytes is reset, and the message with it.
+func drain(conn net.Conn) {
+	_ = conn.SetReadDeadline(time.Now().Add(drainTime))
+	if c, ok := conn.(interface{ CloseWrite() error }); ok {
+		_ = c.CloseWrite()
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(conn, 1<<20))
+}

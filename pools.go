@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package weir
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/weir-pg/weir/internal/config"
+	"github.com/weir-pg/weir/internal/observe"
+	"github.com/weir-pg/weir/internal/pool"
+	"github.com/weir-pg/weir/internal/session"
+	"github.com/weir-pg/weir/internal/sqlstate"
+	"github.com/weir-pg/weir/internal/upstream"
+)
+
+// poolKey is what clients ask for.
+type poolKey struct{ database, user string }
+
+// database is one pool with what it was made of.
+type database struct {
+	poolKey
+	pool    *session.Pool
+	config  config.Pool
+	target  *upstream.Target
+	budgets []*budget
+}
+
+// openConfigured makes the pools that are known without a client: their
+// minimum of connections is kept from the start.
+func (g *Gateway) openConfigured() {
+	for _, key := range g.configuredPools() {
+		if _, err := g.database(key.database, key.user); err != nil {
+			g.log.Error("a configured pool cannot be opened", "database", key.database, "user", key.user, "error", err)
+		}
+	}
+}
+
+// configuredPools lists the pools that the settings name.
+func (g *Gateway) configuredPools() (keys []poolKey) {
+	if len(g.config.Databases) == 0 {
+		if t, err := upstream.ParseTarget(g.config.Upstream); err == nil && len(g.config.Users) == 0 {
+			keys = append(keys, poolKey{t.Database(), t.User()})
+		}
+		return keys
+	}
+	for _, d := range g.config.Databases {
+		if d.Name == "*" || len(g.config.Users) > 0 {
+			continue
+		}
+		if d, ok := g.config.DatabaseFor(d.Name); ok {
+			if t, err := upstream.ParseTarget(d.Upstream); err == nil {
+				keys = append(keys, poolKey{d.Name, t.User()})
+			}
+		}
+	}
+	return keys
+}
+
+// configured reports whether the settings name the pool: only such a pool keeps
+// a minimum of connections.
+func (g *Gateway) configured(key poolKey) bool {
+	for _, k := range g.configuredPools() {
+		if k == key {
+			return true
+		}
+	}
+	return false
+}
+
+// database returns the pool for a client's database and user, which it opens
+// for the first.
+func (g *Gateway) database(name, user string) (*database, error) {
+	key := poolKey{name, user}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if d := g.pools[key]; d != nil {
+		return d, nil
+	}
+	if g.closed {
+		return nil, errClosing
+	}
+	target, err := g.target(name, user)
+	if err != nil {
+		return nil, err
+	}
+	settings := g.config.PoolFor(name, user)
+	if !g.configured(key) {
+		settings.Min = 0
+	}
+	d := &database{poolKey: key, config: settings, target: target}
+	d.budgets = g.budgetsForLocked(d)
+	limits := g.limitsForLocked(d)
+	d.pool = g.env.NewPool(session.PoolOptions{
+		Database: name,
+		User:     user,
+		Config:   settings,
+		Target:   target,
+		Budgets:  budgetsOf(d.budgets),
+		Prepare: func(ctx context.Context) (map[string]string, error) {
+			known, err := limits.ensure(ctx)
+			if err != nil || known.TimeoutSet || settings.StatementTimeout == 0 {
+				return nil, err
+			}
+			return map[string]string{"statement_timeout": strconv.FormatInt(settings.StatementTimeout.Milliseconds(), 10)}, nil
+		},
+	})
+	g.pools[key] = d
+	g.order = append(g.order, d)
+	return d, nil
+}
+
+// target returns where the clients of a database and user are connected to,
+// and as whom.
+func (g *Gateway) target(name, user string) (*upstream.Target, error) {
+	d, ok := g.config.DatabaseFor(name)
+	if !ok {
+		return nil, noDatabase(name)
+	}
+	shared, err := upstream.ParseTarget(d.Upstream)
+	if err != nil {
+		return nil, fmt.Errorf("upstream of database %q: %w", name, err)
+	}
+	role, password := d.User, d.Password
+	if u, ok := g.config.UserFor(user); ok && role == "" {
+		role = cmp.Or(u.UpstreamUser, u.Name)
+		password = cmp.Or(u.UpstreamPassword, u.Password)
+		if role == shared.User() && password == "" {
+			password = shared.Password()
+		}
+	}
+	return shared.With(d.Database, role, password), nil
+}
+
+func noDatabase(name string) *sqlstate.Error {
+	return &sqlstate.Error{
+		Severity: sqlstate.SeverityFatal,
+		Code:     sqlstate.InvalidCatalogName,
+		Message:  fmt.Sprintf("database %q does not exist", name),
+		Detail:   "weir.toml has no [databases." + name + "], and no [databases.\"*\"] for any other.",
+	}
+}
+
+// databases returns the pools in the order in which they were made.
+func (g *Gateway) databases() []*database {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return append([]*database(nil), g.order...)
+}
+
+// budgetKey names what a budget is for.
+type budgetKey struct {
+	scope   observe.Scope
+	address string // of the server
+	name    string // of the role or database, "" for the server
+}
+
+// budget is a limit that pools share.
+type budget struct {
+	*pool.Budget
+	budgetKey
+}
+
+// budgetsForLocked returns the budgets that bound a pool: the server's, the
+// database's and the role's.
+func (g *Gateway) budgetsForLocked(d *database) []*budget {
+	address := d.target.Address()
+	return []*budget{
+		g.budgetLocked(budgetKey{observe.ScopeServer, address, ""}, "server "+address, 0),
+		g.budgetLocked(budgetKey{observe.ScopeDatabase, address, d.target.Database()}, "database "+quote(d.target.Database()), 0),
+		g.budgetLocked(budgetKey{observe.ScopeRole, address, d.target.User()}, "role "+quote(d.target.User()), d.config.Reserve),
+	}
+}
+
+func quote(name string) string { return `"` + name + `"` }
+
+func (g *Gateway) budgetLocked(key budgetKey, name string, reserve int) *budget {
+	b := g.budgets[key]
+	if b == nil {
+		b = &budget{
+			budgetKey: key,
+			Budget:    pool.NewBudget(pool.BudgetConfig{Name: name, Limit: pool.NoLimit, Source: "no limit", Reserve: reserve, Logger: g.log}),
+		}
+		g.budgets[key] = b
+	}
+	return b
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package weir
+
+import (
+	"cmp"
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weir-pg/weir/internal/auth"
+	"github.com/weir-pg/weir/internal/config"
+)
+
+// spareFiles are the descriptors kept for other things than clients and their
+// upstreams: pollers, listeners, logs, HTTP, cancel requests.
+const spareFiles = 128
+
+// maxClients is how many clients may be connected: what the settings say, at
+// most what descriptors allow. The soft limit on them is raised to the hard one.
+func maxClients(cfg *Config) (int, error) {
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		return 0, fmt.Errorf("cannot read the limit on open files: %w", err)
+	}
+	if files.Cur < files.Max {
+		raised := unix.Rlimit{Cur: files.Max, Max: files.Max}
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &raised); err == nil {
+			files = raised
+		}
+	}
+	room := int(min(uint64(files.Cur), 1<<22)) - spareFiles - cfg.Pool.Max
+	if room < 1 {
+		return 0, fmt.Errorf("the limit on open files is %d, too low for any client beside a pool of %d; raise it (ulimit -n)", files.Cur, cfg.Pool.Max)
+	}
+	if cfg.MaxClients > room {
+		return 0, fmt.Errorf("max_clients = %d needs more open files than the limit of %d allows; lower it to %d or raise the limit (ulimit -n)", cfg.MaxClients, files.Cur, room)
+	}
+	return cmp.Or(cfg.MaxClients, room), nil
+}
+
+// loopCount is the number of event loops.
+func loopCount(cfg *Config) int { return cmp.Or(cfg.Loops, runtime.GOMAXPROCS(0)) }
+
+// newAcceptor makes what logs clients in, with the certificate that the
+// settings name or, so that URLs with sslmode=require work, one of its own.
+func (g *Gateway) newAcceptor() (*auth.Acceptor, error) {
+	a := &auth.Acceptor{Users: g.identities, Acquire: g.logins.acquire}
+	if g.config.ClientTLS.Mode == config.TLSDisable {
+		return a, nil
+	}
+	certificate, err := auth.SelfSigned()
+	if g.config.ClientTLS.Cert != "" {
+		certificate, err = auth.LoadCertificate(g.config.ClientTLS.Cert, g.config.ClientTLS.Key)
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.TLS = auth.NewTLS(certificate, g.config.ClientTLS.Mode == config.TLSRequire)
+	return a, nil
+}

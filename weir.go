@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package weir is a gateway between applications and PostgreSQL. Many clients
+// hold cheap connections to it, it holds few expensive ones to PostgreSQL, and
+// lends one to a client for as long as a transaction lasts.
+//
+// The weir command is this package with flags, see cmd/weir.
+package weir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weir-pg/weir/internal/auth"
+	"github.com/weir-pg/weir/internal/config"
+	"github.com/weir-pg/weir/internal/loop"
+	"github.com/weir-pg/weir/internal/observe"
+	"github.com/weir-pg/weir/internal/pool"
+	"github.com/weir-pg/weir/internal/session"
+	"github.com/weir-pg/weir/internal/sqlstate"
+)
+
+// Config is every setting of a gateway; [DefaultConfig] is a start.
+type Config = config.Config
+
+// DefaultConfig returns the settings of a gateway of which nothing is said. Its
+// Upstream has to be set.
+func DefaultConfig() *Config { return config.Default() }
+
+// Options are what a gateway needs besides its settings. The zero value will do.
+type Options struct {
+	Logger  *slog.Logger // nil logs nothing
+	Version string       // for the status; "" is "dev"
+}
+
+// Gateway is a running gateway. Its methods may be called from any goroutine.
+type Gateway struct {
+	// Fixed after Open.
+	config     *Config
+	log        *slog.Logger
+	version    string
+	started    time.Time
+	maxClients int
+	loops      *loop.Group
+	busy       *observe.Histogram // stretches of the loops away from their pollers
+	env        *session.Env
+	acceptor   *auth.Acceptor
+	identities *identities
+
+	draining atomic.Bool
+	refused  atomic.Uint64
+	logins   logins
+
+	mu         sync.Mutex
+	listeners  []net.Listener        // guarded by mu
+	pools      map[poolKey]*database // guarded by mu
+	order      []*database           // guarded by mu; in the order in which they were made
+	budgets    map[budgetKey]*budget // guarded by mu
+	limits     map[limitsKey]*limits // guarded by mu
+	closed     bool                  // guarded by mu
+	serving    sync.WaitGroup        // accept loops and logins
+	background context.Context       // ends when the gateway closes
+	stop       context.CancelFunc
+}
+
+// Open starts a gateway that nobody can reach yet: see ListenAndServe and
+// Serve. PostgreSQL need not be up. Close or Shutdown ends it.
+func Open(cfg *Config, opts Options) (*Gateway, error) {
+	g := &Gateway{
+		config:  cfg,
+		log:     opts.Logger,
+		version: opts.Version,
+		started: time.Now(),
+		pools:   make(map[poolKey]*database),
+		budgets: make(map[budgetKey]*budget),
+		limits:  make(map[limitsKey]*limits),
+	}
+	if g.log == nil {
+		g.log = slog.New(slog.DiscardHandler)
+	}
+	if g.version == "" {
+		g.version = "dev"
+	}
+	for _, notice := range cfg.Notices {
+		g.log.Warn(notice)
+	}
+	var err error
+	if g.maxClients, err = maxClients(cfg); err != nil {
+		return nil, err
+	}
+	if g.identities, err = newIdentities(cfg); err != nil {
+		return nil, err
+	}
+	if g.acceptor, err = g.newAcceptor(); err != nil {
+		return nil, err
+	}
+	g.busy = observe.NewHistogram(loopCount(cfg))
+	if g.loops, err = loop.NewGroup(loopCount(cfg), g.log, g.busy.Observe); err != nil {
+		return nil, err
+	}
+	g.logins.init(cfg.MaxLogins, g.maxClients)
+	g.background, g.stop = context.WithCancel(context.Background())
+	g.env = session.NewEnv(g.loops, g.log, cfg.ClientDisconnect == config.Cancel)
+	g.openConfigured()
+	return g, nil
+}
+
+// errClosing is what requests get that still wait when the gateway closes.
+var errClosing = &sqlstate.Error{
+	Severity: sqlstate.SeverityFatal,
+	Code:     sqlstate.AdminShutdown,
+	Message:  "terminating connection because weir is shutting down",
+}
+
+// Shutdown ends the gateway. It takes no new clients, sends idle ones away with
+// 57P01, and the others when their transaction has ended. When ctx ends first,
+// the transactions still in progress are cut and the error says how many.
+// Afterwards weir has no connection to PostgreSQL.
+func (g *Gateway) Shutdown(ctx context.Context) error {
+	g.draining.Store(true)
+	g.pause(ctx)
+	err := g.stopListening()
+	gone := g.env.Drain()
+	select {
+	case <-gone:
+	case <-ctx.Done():
+		cut := g.env.Len()
+		if cut > 0 {
+			err = errors.Join(err, fmt.Errorf("%d clients were still connected at the end of the shutdown and were cut", cut))
+		}
+		g.env.Abort()
+		<-gone
+	}
+	return errors.Join(err, g.close())
+}
+
+// Close ends the gateway at once.
+func (g *Gateway) Close() error {
+	now, end := context.WithCancel(context.Background())
+	end()
+	return g.Shutdown(now)
+}
+
+// pause lets load balancers notice that the gateway is not ready any more.
+func (g *Gateway) pause(ctx context.Context) {
+	if g.config.ShutdownPause <= 0 {
+		return
+	}
+	timer := time.NewTimer(g.config.ShutdownPause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// stopListening closes the listeners and ends the logins under way.
+func (g *Gateway) stopListening() error {
+	g.mu.Lock()
+	g.closed = true
+	listeners := g.listeners
+	g.listeners = nil
+	g.mu.Unlock()
+	var errs []error
+	for _, l := range listeners {
+		errs = append(errs, l.Close())
+	}
+	g.logins.cancelAll(errClosing)
+	g.serving.Wait()
+	return errors.Join(errs...)
+}
+
+// close ends what is left when no client is.
+func (g *Gateway) close() error {
+	g.stop()
+	for _, d := range g.databases() {
+		d.pool.Close(errClosing)
+	}
+	for _, l := range g.allLimits() {
+		<-l.done
+	}
+	return g.loops.Close()
+}
+
+// budgetsOf lists the places that a connection of the pool takes.
+func budgetsOf(list []*budget) []*pool.Budget {
+	budgets := make([]*pool.Budget, len(list))
+	for i, b := range list {
+		budgets[i] = b.Budget
+	}
+	return budgets
+}
