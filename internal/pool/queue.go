@@ -4,10 +4,12 @@ package pool
 
 import "time"
 
-// handoverPatience is how long the oldest waiter of all lets waiters of a
-// released connection's own loop go first. A hand-over within a loop saves two
-// system calls and the wake-up of another thread; two milliseconds cost a waiter
-// little beside the wait it is already in.
+// handoverPatience is how much later a waiter may have come and still be served
+// before the oldest of all, because it is on the loop of the connection that was
+// released. A hand-over within a loop saves two system calls and the wake-up of
+// another thread. Where the loops are equally loaded their oldest waiters came at
+// about the same time, and nearly every hand-over stays within its loop; where
+// they are not, connections move to the loop whose waiters are older, and stay.
 const handoverPatience = 2 * time.Millisecond
 
 // Waiter is one place in a pool's queue, embedded in whoever waits so that
@@ -82,9 +84,9 @@ func (q *queue[C]) oldest() *Waiter[C] {
 
 // next takes out the waiter that a connection on the given loop goes to. There
 // must be one.
-func (q *queue[C]) next(loop int, now time.Duration) *Waiter[C] {
+func (q *queue[C]) next(loop int) *Waiter[C] {
 	w := q.oldest()
-	if near := q.loops[loop].head; near != nil && now-w.since < handoverPatience {
+	if near := q.loops[loop].head; near != nil && near.since-w.since < handoverPatience {
 		w = near
 	}
 	q.remove(w)

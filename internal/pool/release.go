@@ -35,7 +35,7 @@ func (p *Pool[C]) putLocked(c C, n *Node, t time.Duration, why string) *Waiter[C
 	}
 	if p.queue.count > 0 {
 		n.check = false
-		w := p.queue.next(c.Loop(), t)
+		w := p.queue.next(c.Loop())
 		p.eatLocked()
 		return w
 	}
