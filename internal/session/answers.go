@@ -101,6 +101,17 @@ func (q *answers) pop() {
 	}
 }
 
+// asksItself reports whether the group that is answered is weir's own, which
+// ends in a Sync that is swallowed.
+func (q *answers) asksItself() bool {
+	for _, a := range q.list[q.head:] {
+		if a.ends() {
+			return a.fate == swallowed
+		}
+	}
+	return false
+}
+
 // untilSync returns the answers in front of the first Sync: after an error in
 // the extended protocol the server skips what asks for them. synced is false
 // where that Sync has not been sent yet.

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/binary"
+	"errors"
 
 	"github.com/weir-pg/weir/internal/loop"
 	"github.com/weir-pg/weir/internal/sqlstate"
@@ -30,8 +31,12 @@ const (
 	secretSize32 = 32 // as PostgreSQL's own
 )
 
-// register gives the session a key that no other has.
-func (e *Env) register(s *Session, protocol uint32) {
+// ErrFull says that as many clients are logged in as may be.
+var ErrFull = errors.New("as many clients are connected as may be")
+
+// register takes the session in, unless too many are, and gives it a key that
+// no other has.
+func (e *Env) register(s *Session, protocol uint32) error {
 	size := secretSize30
 	if protocol >= wire.Protocol32 {
 		size = secretSize32
@@ -41,12 +46,15 @@ func (e *Env) register(s *Session, protocol uint32) {
 	var random [4]byte
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if len(e.sessions) >= e.maxClients {
+		return ErrFull
+	}
 	for {
 		rand.Read(random[:])
 		s.key.pid = firstPID | binary.BigEndian.Uint32(random[:])&(firstPID-1)
 		if _, taken := e.sessions[s.key.pid]; !taken {
 			e.sessions[s.key.pid] = s
-			return
+			return nil
 		}
 	}
 }

@@ -21,6 +21,7 @@ type Env struct {
 	log                *slog.Logger
 	dictionary         *Dictionary
 	cancelOnDisconnect bool
+	maxClients         int
 	idle               [][]*exchange // by loop; each belongs to its loop's goroutine
 
 	draining atomic.Bool // weir is stopping: clients that become idle are sent away
@@ -30,14 +31,16 @@ type Env struct {
 	empty    chan struct{}       // guarded by mu; closed when the last one leaves, nil while nobody waits for it
 }
 
-// NewEnv returns an Env. With cancelOnDisconnect a query that runs outside a
-// block is cancelled when its client goes, instead of finished.
-func NewEnv(loops *loop.Group, log *slog.Logger, cancelOnDisconnect bool) *Env {
+// NewEnv returns an Env for at most maxClients clients. With cancelOnDisconnect
+// a query that runs outside a block is cancelled when its client goes, instead
+// of finished.
+func NewEnv(loops *loop.Group, log *slog.Logger, maxClients int, cancelOnDisconnect bool) *Env {
 	return &Env{
 		loops:              loops,
 		log:                log,
 		dictionary:         NewDictionary(),
 		cancelOnDisconnect: cancelOnDisconnect,
+		maxClients:         maxClients,
 		idle:               make([][]*exchange, loops.Len()),
 		sessions:           make(map[uint32]*Session),
 	}

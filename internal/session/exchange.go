@@ -27,6 +27,7 @@ type exchange struct {
 	synced   bool      // nothing was sent to up since its last ReadyForQuery
 	copying  bool      // up is copying in: the client's data are not answered
 	barrier  bool      // the client's next messages wait until all answers are in
+	fence    bool      // they wait until the groups before theirs are answered
 	acquired time.Time // when up was acquired
 	asked    time.Time // when the present query was sent
 	answered time.Time // when the last query was answered
@@ -45,6 +46,10 @@ type exchange struct {
 	refused bool                  // the client is sent away with an error
 	hungUp  bool                  // the client cannot be written to any more
 
+	hurt      *injury         // an error that may be healed, from its arrival to the end of its group
+	healed    bool            // the present group was sent again; that is done once
+	answering bool            // part of the present group's answer has gone to the client
+	rows      uint64          // what weir itself was told of a statement's columns
 	cancelled bool            // the client has gone, and a cancel was sent for what it left
 	asking    sqltext.Kinds   // the kinds of statements under way
 	complain  *sqlstate.Error // what the upstream answered to a command of weir's own
@@ -61,6 +66,8 @@ func (x *exchange) run() {
 		}
 		moved = x.deliver() || moved
 		switch {
+		case x.up != nil && x.hurt != nil && x.due.empty():
+			x.mend()
 		case x.up != nil && x.leaving && !moved:
 			x.leave()
 		case x.up != nil && x.finished():
@@ -100,7 +107,7 @@ func (x *exchange) fromClient() (moved bool) {
 
 // listening reports whether the client's next message may be looked at.
 func (x *exchange) listening() bool {
-	return !x.barrier && !x.waiting && !x.leaving && !x.toUp.crowded() && !x.toClient.crowded()
+	return x.hurt == nil && !x.barrier && !x.fence && !x.waiting && !x.leaving && !x.toUp.crowded() && !x.toClient.crowded()
 }
 
 // clientFailed takes in that the client's stream gave nothing.
@@ -221,8 +228,9 @@ func (x *exchange) start(s *Session, t *loop.Task) {
 	x.toUp.reset()
 	x.toClient.reset()
 	x.due.reset()
-	x.status, x.synced, x.copying, x.barrier = wire.Idle, true, false, false
+	x.status, x.synced, x.copying, x.barrier, x.fence = wire.Idle, true, false, false, false
 	x.waiting, x.leaving, x.refused, x.hungUp = false, false, false, false
+	x.hurt, x.healed, x.answering = nil, false, false
 	x.complain, x.fatal, x.asking, x.cancelled = nil, nil, 0, false
 }
 

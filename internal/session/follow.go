@@ -6,8 +6,12 @@ import "strings"
 
 // follow takes in that the client has changed a parameter that PostgreSQL
 // reports. What PostgreSQL says is believed: a SET that is rolled back is
-// reported again.
+// reported again. After DISCARD ALL it reports what the upstream started with,
+// where the client goes back to what it asked for at login.
 func (x *exchange) follow(name, value string) {
+	if x.up.settings == unknownSettings {
+		return
+	}
 	if lower := strings.ToLower(name); followed[lower] {
 		x.s.changeSettings(x.s.settings.with(lower, value))
 		x.up.settings = x.up.settings.with(lower, value)

@@ -18,8 +18,8 @@ var nextLoop atomic.Uint32
 // Welcome makes a session of a client that has proved who it is: it greets the
 // client and hands its connection to a loop, after which this goroutine has
 // nothing more to do with it. raw is the transport of login.Conn. Where the
-// client is refused the error says why, and the caller tells it and closes the
-// connection.
+// client is refused the error says why (ErrFull that there is no room), and the
+// caller tells it and closes the connection.
 //
 // The wait for PostgreSQL, which the first client of a pool may have, counts
 // against the pool's acquire timeout, not against the client's login.
@@ -34,7 +34,9 @@ func (e *Env) Welcome(ctx context.Context, p *Pool, login *auth.Login, raw loop.
 	}
 	s := &Session{env: e, pool: p, start: settings}
 	s.changeSettings(settings)
-	e.register(s, login.Protocol)
+	if err := e.register(s, login.Protocol); err != nil {
+		return err
+	}
 	greeting := append([]byte(nil), w.messages...)
 	greeting = wire.AppendKey(greeting, s.key.pid, s.key.secret)
 	greeting = wire.AppendReady(greeting, wire.Idle)

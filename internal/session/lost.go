@@ -3,6 +3,7 @@
 package session
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 
@@ -178,7 +179,8 @@ const (
 func endsBlock(k sqltext.Kind) bool { return k == sqltext.Commit || k == sqltext.Rollback }
 
 // queryLost answers a simple query in a lost block.
-func (s *Session) queryLost(text []byte) []byte {
+func (s *Session) queryLost(body []byte) []byte {
+	text := bytes.TrimSuffix(body, []byte{0}) // after a semicolon it would look like another statement
 	if kinds := kindsOf(text); kinds == 1<<sqltext.Commit || kinds == 1<<sqltext.Rollback {
 		s.lost = false
 		return wire.AppendReady(wire.AppendComplete(nil, "ROLLBACK"), wire.Idle)
@@ -197,7 +199,7 @@ func (s *Session) parseLost(body []byte) []byte {
 		s.setUnnamed(st)
 	} else {
 		s.forgetNamed(string(m.Name))
-		s.setNamed(string(m.Name), &prepared{st})
+		s.setNamed(string(m.Name), &prepared{statement: st})
 	}
 	return wire.AppendEmpty(nil, wire.ParseComplete)
 }

@@ -31,6 +31,7 @@ type pipe struct {
 	buf              []byte
 	sent, seen, fill int
 	out              []byte
+	from, to         int // what of buf may be sent again; from is -1 where nothing
 	pass             int // bytes of the present message that are still to come, and are forwarded
 	drop             int // bytes of the present message that are still to come, and are discarded
 }
@@ -44,6 +45,7 @@ func (p *pipe) reset() {
 		p.out = nil
 	}
 	p.sent, p.seen, p.fill, p.pass, p.drop = 0, 0, 0, 0, 0
+	p.from, p.to = -1, 0
 	p.out = p.out[:0]
 }
 
@@ -56,15 +58,50 @@ func (p *pipe) read(s *loop.Stream) (int, error) {
 		}
 	}
 	n, err := s.Read(p.buf[p.fill:])
+	if n > 0 && p.fill < p.to {
+		p.from = -1 // overwritten
+	}
 	p.fill += n
+	p.to = max(p.to, p.fill)
 	p.carry()
 	return n, err
 }
 
 // load puts bytes that were read earlier into an empty pipe.
 func (p *pipe) load(b []byte) {
+	p.grow(len(b)) // a request that waited can be larger than the buffer
 	p.fill = copy(p.buf, b)
 	p.carry()
+}
+
+// mark notes that what follows may have to be sent again.
+func (p *pipe) mark() { p.from, p.to = p.seen, p.fill }
+
+// replayable reports whether everything since mark is still in the buffer, and
+// was taken in.
+func (p *pipe) replayable() bool {
+	return p.from >= 0 && p.pass == 0 && (p.sent == p.to || p.fill == 0) && len(p.out) == 0
+}
+
+// replay goes back to mark.
+func (p *pipe) replay() {
+	p.sent, p.seen, p.fill = p.from, p.from, p.to
+}
+
+// replaysDescribe reports whether there is a Describe among the messages since
+// mark.
+func (p *pipe) replaysDescribe() bool {
+	b := p.buf[p.from:p.to]
+	for {
+		typ, size, ok, err := wire.Header(b)
+		if !ok || err != nil || size > len(b) {
+			return false
+		}
+		if typ == wire.Describe {
+			return true
+		}
+		b = b[size:]
+	}
 }
 
 // carry forwards or discards what has come of a message larger than the buffer.
@@ -85,6 +122,7 @@ func (p *pipe) compact() {
 		return
 	}
 	n := copy(p.buf, p.buf[p.sent:p.fill])
+	p.from = -1
 	p.seen -= p.sent
 	p.sent, p.fill = 0, n
 }

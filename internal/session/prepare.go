@@ -105,7 +105,7 @@ func (x *exchange) parseNamed(m wire.ParseMessage, size int) bool {
 	if has && !confirmed && x.due.groups() > 0 {
 		// Whether the upstream has it depends on a group that may yet fail.
 		x.s.env.dictionary.release(st)
-		x.barrier = true
+		x.fence = true
 		return false
 	}
 	if x.tooMuch(st) {
@@ -119,7 +119,7 @@ func (x *exchange) parseNamed(m wire.ParseMessage, size int) bool {
 		return true
 	}
 	name := string(m.Name)
-	x.s.setNamed(name, &prepared{st})
+	x.s.setNamed(name, &prepared{statement: st})
 	// In a failed block the server must refuse it, which it does before it
 	// looks at the name.
 	if has && x.status != wire.Failed {
@@ -168,7 +168,7 @@ func (x *exchange) parseAlone(size int) bool {
 		x.s.env.dictionary.release(st)
 		return false
 	}
-	x.s.setNamed(string(m.Name), &prepared{st})
+	x.s.setNamed(string(m.Name), &prepared{statement: st})
 	x.toUp.discard(size)
 	x.toClient.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.ParseComplete) })
 	return true
@@ -345,7 +345,7 @@ func (x *exchange) describe(size int) bool {
 	}
 	st := x.s.find(name)
 	x.prepare(st, name)
-	x.due.push(answer{kind: 'D', st: st})
+	x.due.push(answer{kind: 'D', st: st, name: string(name)})
 	x.rename(wire.Describe, size, wire.HeaderSize+1, name, st)
 	return true
 }

@@ -16,7 +16,7 @@ import (
 func (x *exchange) reply(typ byte, size int) bool {
 	p := &x.toClient
 	switch typ {
-	case wire.DataRow, wire.CopyData, wire.CopyDone, wire.ParameterDescription, wire.NotificationResponse:
+	case wire.DataRow, wire.CopyData, wire.CopyDone, wire.NotificationResponse:
 		x.pass(size)
 		return true
 	case wire.ErrorResponse, wire.ParameterStatus, wire.CommandComplete, wire.ReadyForQuery:
@@ -34,8 +34,20 @@ func (x *exchange) reply(typ byte, size int) bool {
 		x.parameter(size)
 	case wire.CommandComplete, wire.EmptyQueryResponse, wire.PortalSuspended:
 		x.completed(typ, size)
-	case wire.ParseComplete, wire.BindComplete, wire.CloseComplete, wire.RowDescription, wire.NoData:
+	case wire.RowDescription, wire.NoData:
+		if !p.whole(size) && p.have(size) < pipeSize/2 {
+			return false // its columns may be remembered
+		}
 		x.acknowledged(typ, size)
+	case wire.ParseComplete, wire.BindComplete, wire.CloseComplete:
+		x.acknowledged(typ, size)
+	case wire.ParameterDescription:
+		if a := x.due.first(); a != nil && a.fate == swallowed {
+			p.discard(size)
+			return true
+		}
+		x.answering = true
+		x.pass(size)
 	case wire.CopyInResponse:
 		x.copying = true
 		x.due.dropSyncs()
@@ -62,9 +74,13 @@ func (x *exchange) acknowledged(typ byte, size int) {
 		x.pass(size) // RowDescription of a simple query
 		return
 	}
+	if typ == wire.RowDescription || typ == wire.NoData {
+		x.noteRows(a, typ, x.toClient.body(size))
+	}
 	if a.fate == swallowed {
 		x.toClient.discard(size)
 	} else {
+		x.answering = true
 		x.toClient.keep(size)
 	}
 	x.succeeded()
@@ -81,6 +97,7 @@ func (x *exchange) completed(typ byte, size int) {
 	if a != nil && a.kind == 'E' {
 		x.succeeded()
 		x.fake()
+		x.lift()
 	}
 }
 
@@ -114,12 +131,20 @@ func (x *exchange) ready(size int) {
 	p := &x.toClient
 	x.status = p.body(size)[0]
 	a := x.due.first()
-	x.pass(size)
+	if x.hurt != nil || a != nil && a.fate == swallowed {
+		p.discard(size)
+	} else {
+		x.pass(size)
+	}
+	x.answering = false
 	if a == nil {
 		return // a server that says more than it was asked
 	}
 	x.due.pop()
 	x.fake()
+	if x.hurt == nil {
+		x.healed = false
+	}
 	if a.kind != internal {
 		x.observeQuery()
 	}
@@ -127,8 +152,20 @@ func (x *exchange) ready(size int) {
 		x.synced = true
 		x.asking = 0
 		x.copying = false
-		x.barrier = false
 		clear(x.portals)
+	}
+	x.lift()
+}
+
+// lift lets the client's next messages go on where what they waited for has
+// come. The group they belong to may have begun, and is not answered before its
+// Sync: it is not waited for at the fence.
+func (x *exchange) lift() {
+	if x.due.empty() {
+		x.barrier = false
+	}
+	if x.due.groups() == 0 {
+		x.fence = false
 	}
 }
 
@@ -176,6 +213,12 @@ func (x *exchange) failure(size int) {
 		x.complain = serverError(body)
 		p.discard(size)
 		return
+	case x.healable(a, code, body):
+		x.hurt = &injury{st: a.st, code: code, body: append([]byte(nil), body...)}
+		p.discard(size)
+	case a.kind == 'D' && a.fate == swallowed || a.kind == 'P' && x.due.asksItself():
+		x.complain = serverError(body)
+		p.discard(size)
 	case a.fate == replaced:
 		err := a.err
 		p.discard(size)
@@ -187,7 +230,7 @@ func (x *exchange) failure(size int) {
 	}
 	x.pool().stats.Errors.Add(string(code))
 	x.copying = false
-	x.barrier = false
+	x.barrier, x.fence = false, false
 	x.failed()
 	x.fake()
 }

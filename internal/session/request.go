@@ -34,15 +34,17 @@ func (x *exchange) request(typ byte, size int) bool {
 	if !x.complete(typ, size) {
 		return false
 	}
-	switch typ {
-	case wire.Terminate:
+	switch {
+	case typ == wire.Terminate:
 		x.toUp.discard(size)
 		x.leaving = true
 		return true
-	case wire.Sync:
+	case (typ == wire.Sync || typ == wire.Flush) && size != wire.HeaderSize:
+		// An error that answers a Flush would leave nobody knowing what is due.
+		x.refuse(violation("malformed message of type %q; the connection is closed", typ))
+		return true
+	case typ == wire.Sync:
 		return x.sync(size)
-	}
-	switch {
 	case x.s.skipping:
 		x.toUp.discard(size)
 		return true
@@ -135,6 +137,7 @@ func (x *exchange) send() {
 		return
 	}
 	x.synced = false
+	x.toUp.mark()
 	if x.asked.IsZero() {
 		x.asked = x.acquired
 		return

@@ -89,6 +89,10 @@ type Session struct {
 // prepared is a client's name for a statement.
 type prepared struct {
 	*statement
+
+	// rows is a hash of the columns that the client was last told the statement
+	// returns, 0 where it was not told.
+	rows uint64
 }
 
 // setState is the only place where the state changes.

@@ -118,7 +118,7 @@ func change(from, to Settings) string {
 	var b strings.Builder
 	have, want := from.values(), to.values()
 	for _, name := range slices.Sorted(maps.Keys(have)) {
-		if _, ok := want[name]; !ok {
+		if _, ok := want[name]; !ok && name != "" { // "": see unknownSettings
 			b.WriteString("RESET " + quoteName(name) + ";")
 		}
 	}

@@ -32,7 +32,6 @@ type statement struct {
 	kind    sqltext.Kind // of a single statement; what has to be noticed when it runs
 	meaning string       // the settings that change what the text means
 	hash    uint64
-	shared  bool
 	proven  atomic.Bool // PostgreSQL has accepted it
 
 	// Of a DEALLOCATE of one of the client's own statements.
@@ -40,6 +39,7 @@ type statement struct {
 	targetName string
 
 	// Guarded by the dictionary's mu.
+	shared     bool       // it is in the dictionary
 	clients    int        // how many prepared it
 	next, prev *statement // its place among those with no client; nil where it has one
 }
@@ -137,12 +137,12 @@ func (d *Dictionary) unlinkLocked(s *statement) {
 
 // release gives back what intern or hold charged. A nil s is allowed.
 func (d *Dictionary) release(s *statement) {
-	if s == nil || !s.shared {
+	if s == nil {
 		return
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if s.clients--; s.clients > 0 {
+	if s.clients--; s.clients > 0 || !s.shared {
 		return
 	}
 	s.prev, s.next = &d.idle, d.idle.next
@@ -153,9 +153,29 @@ func (d *Dictionary) release(s *statement) {
 	}
 }
 
+// retire has whoever prepares the text of s from now on get another statement.
+// Those who have s keep it.
+func (d *Dictionary) retire(s *statement) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !s.shared {
+		return
+	}
+	if s.next != nil {
+		d.unlinkLocked(s)
+	}
+	d.removeLocked(s)
+	s.shared = false
+}
+
 // dropLocked forgets a statement that no client holds.
 func (d *Dictionary) dropLocked(s *statement) {
 	d.unlinkLocked(s)
+	d.removeLocked(s)
+}
+
+// removeLocked takes s out of the entries.
+func (d *Dictionary) removeLocked(s *statement) {
 	same := d.entries[s.hash]
 	for i := range same {
 		if same[i] == s {

@@ -165,15 +165,20 @@ func (x *exchange) command(sql string) error {
 	x.synced = false
 	x.due.push(answer{kind: internal})
 	x.toUp.insert(func(out []byte) []byte { return wire.AppendQuery(out, sql) })
+	x.settleDue()
+	if x.complain != nil {
+		return x.complain
+	}
+	return nil
+}
+
+// settleDue waits until all answers are in.
+func (x *exchange) settleDue() {
 	for !x.due.empty() {
 		if !x.exchangeUpstream() && !x.due.empty() {
 			x.task.Park()
 		}
 	}
-	if x.complain != nil {
-		return x.complain
-	}
-	return nil
 }
 
 // detach takes the upstream away from the client.
@@ -182,7 +187,7 @@ func (x *exchange) detach() *Upstream {
 	up.Attach(nil)
 	x.s.link(nil, time.Time{})
 	x.up, x.asked = nil, time.Time{}
-	x.copying, x.barrier, x.cancelled = false, false, false
+	x.copying, x.barrier, x.fence, x.cancelled = false, false, false, false
 	clear(x.portals)
 	return up
 }

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package weir_test
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/weir-pg/weir"
+)
+
+func onOne(cfg *weir.Config) { cfg.Pool.Max = 1 }
+
+// prepared is a group that prepares a statement and asks what it returns.
+func preparing(name, sql string) []pgproto3.FrontendMessage {
+	return []pgproto3.FrontendMessage{
+		&pgproto3.Parse{Name: name, Query: sql},
+		&pgproto3.Describe{ObjectType: 'S', Name: name},
+		&pgproto3.Sync{},
+	}
+}
+
+// running is a group that runs a prepared statement; with describe it asks for
+// the columns as well.
+func running(name string, describe bool) []pgproto3.FrontendMessage {
+	list := []pgproto3.FrontendMessage{&pgproto3.Bind{PreparedStatement: name}}
+	if describe {
+		list = append(list, &pgproto3.Describe{ObjectType: 'P'})
+	}
+	return append(list, &pgproto3.Execute{}, &pgproto3.Sync{})
+}
+
+func TestChangedPlanIsHealedWhereTheClientAsksForTheColumns(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), onOne)
+	other := g.connect(t)
+	must(t, other, "create table t as select 1 as a")
+	r := g.raw(t)
+	r.send(t, preparing("s", "select * from t")...)
+	r.transcript(t, 1)
+	r.send(t, running("s", true)...)
+	if got, want := r.transcript(t, 1), "2 T D C Z(I)"; got != want {
+		t.Fatalf("got %q, want %q", got, want)
+	}
+	must(t, other, "alter table t add b int default 2")
+	r.send(t, running("s", true)...)
+	if got, want := r.transcript(t, 1), "2 T D C Z(I)"; got != want {
+		t.Fatalf("after the change: got %q, want %q", got, want)
+	}
+}
+
+func TestChangedPlanReachesAClientThatKeepsTheOldColumns(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), onOne)
+	other := g.connect(t)
+	must(t, other, "create table t as select 1 as a")
+	r := g.raw(t)
+	r.send(t, preparing("s", "select * from t")...)
+	r.transcript(t, 1)
+	r.send(t, running("s", false)...)
+	r.transcript(t, 1)
+	must(t, other, "alter table t add b int default 2")
+	for range 2 {
+		r.send(t, running("s", false)...)
+		if got := r.failure(t); got.Code != "0A000" {
+			t.Fatalf("got %s %s, want 0A000", got.Code, got.Message)
+		}
+		r.transcript(t, 1)
+	}
+	// Prepared again under another name, it has the new columns.
+	r.send(t, preparing("s2", "select * from t")...)
+	r.transcript(t, 1)
+	r.send(t, running("s2", false)...)
+	if got, want := r.transcript(t, 1), "2 D C Z(I)"; got != want {
+		t.Fatalf("prepared again: got %q, want %q", got, want)
+	}
+}
+
+func TestStatementRemovedBehindWeirIsPreparedAgain(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), onOne)
+	r := g.raw(t)
+	r.send(t, preparing("s", "select 1")...)
+	r.transcript(t, 1)
+	must(t, g.connect(t), "do $$ begin execute 'deallocate all'; end $$")
+	r.send(t, running("s", false)...)
+	if got, want := r.transcript(t, 1), "2 D C Z(I)"; got != want {
+		t.Fatalf("got %q, want %q", got, want)
+	}
+	r.send(t, running("unknown", false)...)
+	if got := r.failure(t); got.Code != "26000" || got.Message != `prepared statement "unknown" does not exist` {
+		t.Fatalf("got %s %s", got.Code, got.Message)
+	}
+	r.transcript(t, 1)
+}
+
+func TestNothingIsHealedInsideABlock(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), onOne)
+	other := g.connect(t)
+	must(t, other, "create table t as select 1 as a")
+	r := g.raw(t)
+	r.send(t, preparing("s", "select * from t")...)
+	r.transcript(t, 1)
+	r.send(t, running("s", true)...)
+	r.transcript(t, 1)
+	must(t, other, "alter table t add b int default 2")
+	r.query(t, "begin")
+	r.transcript(t, 1)
+	r.send(t, running("s", true)...)
+	if got := r.failure(t); got.Code != "0A000" {
+		t.Fatalf("got %s %s, want 0A000", got.Code, got.Message)
+	}
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"hash/maphash"
+
+	"github.com/weir-pg/weir/internal/sqlstate"
+	"github.com/weir-pg/weir/internal/wire"
+)
+
+// Two errors come from sharing prepared statements rather than from what the
+// client asked, and are healed unseen where that is safe:
+//
+//   - 0A000 "cached plan must not change result type": after a change of the
+//     schema, a statement that was prepared before it gives other columns. The
+//     client must not get them where it still expects the old ones, so this is
+//     healed only if the columns are the ones it last saw, or if it asks in the
+//     same group what they are.
+//   - 26000 for a statement that the client has: somebody removed it from the
+//     upstream behind weir's back.
+//
+// Both outside a transaction block only, where nothing has happened yet, and
+// while the whole group is still in the buffer to be sent again.
+
+// injury is an error that may be healed.
+type injury struct {
+	st   *statement
+	code sqlstate.Code
+	body []byte // of the ErrorResponse, in case it cannot be healed
+}
+
+// cachedPlanChanged is the code, and the routine, of PostgreSQL's complaint that a
+// statement gives other columns now (plancache.c).
+const (
+	cachedPlanChanged        = sqlstate.FeatureNotSupported
+	cachedPlanRoutine        = "RevalidateCachedQuery"
+	fieldRoutine      byte   = 'R'
+	noRows            uint64 = 1 // in place of a hash: the statement returns none
+)
+
+// healable reports whether the error that answers a may be healed.
+func (x *exchange) healable(a *answer, code sqlstate.Code, body []byte) bool {
+	switch code {
+	case cachedPlanChanged:
+		if string(wire.Field(body, fieldRoutine)) != cachedPlanRoutine {
+			return false
+		}
+	case sqlstate.InvalidStatementName:
+	default:
+		return false
+	}
+	named := a.st != nil && a.st != x.s.unnamed
+	return named && (a.kind == 'B' || a.kind == 'D') &&
+		!x.healed && x.status == wire.Idle && !x.answering &&
+		x.due.groups() == 1 && x.due.list[len(x.due.list)-1].kind == 'S' &&
+		x.toUp.replayable()
+}
+
+// mend heals what is hurt, once the upstream has ended the group, or gives the
+// client the error after all.
+func (x *exchange) mend() {
+	hurt := x.hurt
+	x.hurt = nil
+	fit := x.status == wire.Idle && x.renew(hurt)
+	x.healed = true // once in a group
+	switch {
+	case x.up == nil:
+		return // lost meanwhile, and answered
+	case fit:
+		x.toUp.replay()
+		return
+	}
+	status := x.status
+	x.toClient.insert(func(out []byte) []byte {
+		out = wire.AppendHeader(out, wire.ErrorResponse, wire.HeaderSize+len(hurt.body))
+		out = append(out, hurt.body...)
+		return wire.AppendReady(out, status)
+	})
+}
+
+// renew makes the upstream fit for the group to be sent again.
+func (x *exchange) renew(hurt *injury) bool {
+	if hurt.code == sqlstate.InvalidStatementName {
+		x.up.Prepared.Remove(&hurt.st.Statement)
+		return true
+	}
+	// Whoever prepares the text from now on gets a statement with the new
+	// columns. Those who have the old one keep it, so that PostgreSQL tells them.
+	d := x.s.env.dictionary
+	d.retire(hurt.st)
+	fresh := d.intern([]byte(hurt.st.Text), []byte(hurt.st.OIDs), hurt.st.meaning)
+	defer d.release(fresh)
+	if !x.toUp.replaysDescribe() && !x.sameRows(hurt.st, fresh) {
+		return false
+	}
+	for _, p := range x.s.named {
+		if p.statement == hurt.st {
+			d.hold(fresh)
+			d.release(hurt.st)
+			p.statement = fresh
+		}
+	}
+	return true
+}
+
+// sameRows asks the upstream what fresh returns, and compares it with what the
+// client last saw of st.
+func (x *exchange) sameRows(st, fresh *statement) bool {
+	saw := uint64(0)
+	for _, p := range x.s.named {
+		if p.statement == st {
+			saw = p.rows
+		}
+	}
+	if saw == 0 {
+		return false
+	}
+	x.complain, x.rows = nil, 0
+	x.synced = false
+	x.ensure(fresh)
+	x.due.push(answer{kind: 'D', fate: swallowed, st: fresh})
+	x.due.push(answer{kind: 'S', fate: swallowed})
+	x.toUp.insert(func(out []byte) []byte {
+		out = wire.AppendTarget(out, wire.Describe, wire.Statement, fresh.Name)
+		return wire.AppendEmpty(out, wire.Sync)
+	})
+	x.settleDue()
+	return x.up != nil && x.complain == nil && x.rows == saw
+}
+
+// noteRows remembers what a client, or weir itself, was told of a statement's
+// columns.
+func (x *exchange) noteRows(a *answer, typ byte, body []byte) {
+	if a.kind != 'D' || a.st == nil {
+		return
+	}
+	rows := noRows
+	if typ == wire.RowDescription {
+		rows = maphash.Bytes(x.s.env.dictionary.seed, body)
+	}
+	if a.fate == swallowed {
+		x.rows = rows
+	} else if p := x.s.named[a.name]; p != nil {
+		p.rows = rows
+	}
+}

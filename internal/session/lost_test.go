@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"testing"
+
+	"github.com/weir-pg/weir/internal/wire"
+)
+
+func TestOnlyTheEndOfALostBlockIsTaken(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		text string
+		ends bool
+	}{
+		{"ROLLBACK", true},
+		{"rollback;", true},
+		{"COMMIT ;\n", true},
+		{"/* why */ abort; ", true},
+		{"SELECT 1;", false},
+		{"ROLLBACK; SELECT 1", false},
+		{"", false},
+	}
+	for _, tt := range tests {
+		s := &Session{lost: true}
+		reply := s.queryLost(append([]byte(tt.text), 0))
+		want, status := byte(wire.ErrorResponse), byte(wire.Failed)
+		if tt.ends {
+			want, status = wire.CommandComplete, wire.Idle
+		}
+		if reply[0] != want || reply[len(reply)-1] != status || s.lost == tt.ends {
+			t.Errorf("%q: got %q, lost %v", tt.text, reply, s.lost)
+		}
+	}
+}
