@@ -23,6 +23,8 @@ type limits struct {
 	target  *upstream.Target
 	max     int // of the pool
 	budgets []*budget
+	ctx     context.Context // ends with the gateway, or with the last pool that needs the limits
+	stop    context.CancelFunc
 	turn    chan struct{} // held by whoever reads
 	done    chan struct{} // closed when the refreshing has ended
 
@@ -49,6 +51,7 @@ func (g *Gateway) limitsForLocked(d *database) *limits {
 			done: make(chan struct{}),
 			said: make(map[observe.Scope]int),
 		}
+		l.ctx, l.stop = context.WithCancel(g.background)
 		g.limits[key] = l
 		go l.refresh()
 	}
@@ -136,7 +139,7 @@ func (l *limits) refresh() {
 		}
 		select {
 		case <-time.After(wait):
-		case <-l.g.background.Done():
+		case <-l.ctx.Done():
 			return
 		}
 		l.again()
@@ -144,11 +147,14 @@ func (l *limits) refresh() {
 }
 
 func (l *limits) again() {
+	if len(l.g.pids(l.target.Address())) == 0 {
+		return // nobody is there whom they could bind
+	}
 	if !pool.Take(budgetsOf(l.budgets)...) {
 		return
 	}
 	defer pool.Give(budgetsOf(l.budgets)...)
-	ctx, stop := context.WithTimeout(l.g.background, refreshBound)
+	ctx, stop := context.WithTimeout(l.ctx, refreshBound)
 	defer stop()
 	select {
 	case l.turn <- struct{}{}:

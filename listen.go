@@ -59,9 +59,17 @@ func listen(a config.Address) (net.Listener, error) {
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("cannot listen on %s: permission denied; choose another address with --listen", a.Address)
 	case err != nil:
-		return nil, fmt.Errorf("cannot listen on %s: %w", a.Address, err)
+		return nil, fmt.Errorf("cannot listen on %s: %w", a.Address, reason(err))
 	}
 	return l, nil
+}
+
+// reason is what the system said, without the address, which is named already.
+func reason(err error) error {
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		return errno
+	}
+	return err
 }
 
 // abandoned reports whether nobody answers on a socket file.
@@ -156,9 +164,8 @@ func (g *Gateway) admit(login *auth.Login, raw *upstream.Swap) error {
 	if g.draining.Load() {
 		return errClosing
 	}
-	if n := g.env.Len(); n >= g.maxClients {
-		g.refused.Add(1)
-		return tooManyClients(g.maxClients)
+	if g.env.Len() >= g.maxClients {
+		return g.tooManyClients()
 	}
 	if replicates(login) {
 		return errReplication
@@ -167,15 +174,21 @@ func (g *Gateway) admit(login *auth.Login, raw *upstream.Swap) error {
 	if err != nil {
 		return err
 	}
-	return g.env.Welcome(g.background, d.pool, login, raw)
+	defer d.pool.Drop()
+	err = g.env.Welcome(g.accepting, d.pool, login, raw)
+	if errors.Is(err, session.ErrFull) {
+		return g.tooManyClients() // others were faster
+	}
+	return err
 }
 
-// tooManyClients is the answer to one client more than max_clients.
-func tooManyClients(most int) *sqlstate.Error {
+// tooManyClients counts a client more than max_clients, and is the answer to it.
+func (g *Gateway) tooManyClients() *sqlstate.Error {
+	g.refused.Add(1)
 	return &sqlstate.Error{
 		Severity: sqlstate.SeverityFatal,
 		Code:     sqlstate.TooManyConnections,
-		Message:  fmt.Sprintf("too many connections to weir: max_clients = %d clients are connected", most),
+		Message:  fmt.Sprintf("too many connections to weir: max_clients = %d clients are connected", g.maxClients),
 		Hint:     "Raise max_clients, and the limit on open files if that is what bounds it, or have applications open fewer connections.",
 	}
 }

@@ -26,15 +26,19 @@ type database struct {
 	config  config.Pool
 	target  *upstream.Target
 	budgets []*budget
+	limits  *limits
 }
 
 // openConfigured makes the pools that are known without a client: their
 // minimum of connections is kept from the start.
 func (g *Gateway) openConfigured() {
 	for _, key := range g.configuredPools() {
-		if _, err := g.database(key.database, key.user); err != nil {
+		d, err := g.database(key.database, key.user)
+		if err != nil {
 			g.log.Error("a configured pool cannot be opened", "database", key.database, "user", key.user, "error", err)
+			continue
 		}
+		d.pool.Drop()
 	}
 }
 
@@ -71,12 +75,13 @@ func (g *Gateway) configured(key poolKey) bool {
 }
 
 // database returns the pool for a client's database and user, which it opens
-// for the first.
+// for the first. The caller holds it until Drop.
 func (g *Gateway) database(name, user string) (*database, error) {
 	key := poolKey{name, user}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if d := g.pools[key]; d != nil {
+		d.pool.Hold()
 		return d, nil
 	}
 	if g.closed {
@@ -93,6 +98,7 @@ func (g *Gateway) database(name, user string) (*database, error) {
 	d := &database{poolKey: key, config: settings, target: target}
 	d.budgets = g.budgetsForLocked(d)
 	limits := g.limitsForLocked(d)
+	d.limits = limits
 	d.pool = g.env.NewPool(session.PoolOptions{
 		Database: name,
 		User:     user,
@@ -107,6 +113,7 @@ func (g *Gateway) database(name, user string) (*database, error) {
 			return map[string]string{"statement_timeout": strconv.FormatInt(settings.StatementTimeout.Milliseconds(), 10)}, nil
 		},
 	})
+	d.pool.Hold()
 	g.pools[key] = d
 	g.order = append(g.order, d)
 	return d, nil

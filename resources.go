@@ -4,6 +4,8 @@ package weir
 
 import (
 	"cmp"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"runtime"
 
@@ -50,13 +52,25 @@ func (g *Gateway) newAcceptor() (*auth.Acceptor, error) {
 	if g.config.ClientTLS.Mode == config.TLSDisable {
 		return a, nil
 	}
-	certificate, err := auth.SelfSigned()
-	if g.config.ClientTLS.Cert != "" {
-		certificate, err = auth.LoadCertificate(g.config.ClientTLS.Cert, g.config.ClientTLS.Key)
-	}
+	certificate, authorities, err := g.certificates()
 	if err != nil {
 		return nil, err
 	}
-	a.TLS = auth.NewTLS(certificate, g.config.ClientTLS.Mode == config.TLSRequire)
+	a.TLS = auth.NewTLS(certificate, authorities, g.config.ClientTLS.Mode == config.TLSRequire)
 	return a, nil
+}
+
+// certificates returns weir's certificate, and those of the authorities of
+// clients' ones, nil where none are configured.
+func (g *Gateway) certificates() (own *tls.Certificate, authorities *x509.CertPool, err error) {
+	files := g.config.ClientTLS
+	if files.Cert == "" {
+		own, err = auth.SelfSigned()
+	} else {
+		own, err = auth.LoadCertificate(files.Cert, files.Key)
+	}
+	if err == nil && files.CA != "" {
+		authorities, err = auth.LoadAuthorities(files.CA)
+	}
+	return own, authorities, err
 }

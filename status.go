@@ -13,6 +13,7 @@ import (
 
 	"github.com/weir-pg/weir/internal/observe"
 	"github.com/weir-pg/weir/internal/pool"
+	"github.com/weir-pg/weir/internal/upstream"
 	"github.com/weir-pg/weir/internal/web"
 )
 
@@ -27,14 +28,18 @@ func (g *Gateway) Status() Status {
 		Taken:    time.Now(),
 		Draining: g.draining.Load(),
 	}
-	servers := make(map[string]*observe.Server)
+	servers := make(map[string]*serverStatus)
 	for _, d := range g.databases() {
 		now := d.pool.Status()
 		s.Pools = append(s.Pools, snapshot(d, now))
-		noteServer(servers, d.target.Address(), now)
+		address := d.target.Address()
+		if servers[address] == nil {
+			servers[address] = &serverStatus{Server: observe.Server{Name: address}}
+		}
+		servers[address].note(now)
 	}
 	for _, server := range servers {
-		s.Servers = append(s.Servers, *server)
+		s.Servers = append(s.Servers, server.summary())
 	}
 	slices.SortFunc(s.Servers, func(a, b observe.Server) int { return strings.Compare(a.Name, b.Name) })
 	s.Budgets = g.budgetStatus()
@@ -63,21 +68,27 @@ func snapshot(d *database, now pool.Status) observe.Pool {
 	return p
 }
 
-// noteServer adds what one pool knows of its server. It is up where any pool's
-// last connect succeeded.
-func noteServer(servers map[string]*observe.Server, name string, now pool.Status) {
-	known := servers[name]
-	if known == nil {
-		known = &observe.Server{Name: name}
-		servers[name] = known
+// serverStatus is what the pools of one server know of it.
+type serverStatus struct {
+	observe.Server
+	connected bool // some pool has a connection
+}
+
+// note adds what one pool knows. The server is down where a pool cannot reach
+// it and none has a connection; a refusal is an answer too, and a pool that
+// needs no connection says nothing.
+func (s *serverStatus) note(now pool.Status) {
+	s.connected = s.connected || now.Idle+now.Active > 0
+	if now.Failing && upstream.Classify(now.LastError) == upstream.Down {
+		s.LastError, s.LastErrorAt = now.LastError.Error(), now.LastErrorAt
 	}
-	open := now.Idle+now.Active > 0
-	switch {
-	case open && !now.Failing:
-		known.Up, known.LastError = true, ""
-	case now.Failing && !known.Up:
-		known.LastError, known.Since = now.LastError.Error(), now.LastErrorAt
+}
+
+func (s *serverStatus) summary() observe.Server {
+	if s.Up = s.connected || s.LastError == ""; s.Up {
+		s.LastError, s.LastErrorAt = "", time.Time{}
 	}
+	return s.Server
 }
 
 func (g *Gateway) budgetStatus() (list []observe.Budget) {
@@ -107,6 +118,9 @@ func (g *Gateway) Ready(context.Context) error {
 	}
 	for _, d := range g.databases() {
 		now := d.pool.Status()
+		if g.hopeless(d, now) {
+			continue
+		}
 		if now.Failing && now.Idle+now.Active == 0 {
 			return fmt.Errorf("no connection to database %q as %q: %w", d.database, d.user, now.LastError)
 		}
@@ -115,6 +129,12 @@ func (g *Gateway) Ready(context.Context) error {
 		}
 	}
 	return nil
+}
+
+// hopeless reports whether PostgreSQL has refused a pool that some client alone
+// asked for: a mistake in one client's URL says nothing about the others.
+func (g *Gateway) hopeless(d *database, now pool.Status) bool {
+	return now.Failing && !g.configured(d.poolKey) && upstream.Classify(now.LastError) == upstream.Rejected
 }
 
 // Handler serves health, metrics, status and the page. listen is the address

@@ -64,9 +64,13 @@ type Gateway struct {
 	budgets    map[budgetKey]*budget // guarded by mu
 	limits     map[limitsKey]*limits // guarded by mu
 	closed     bool                  // guarded by mu
-	serving    sync.WaitGroup        // accept loops and logins
-	background context.Context       // ends when the gateway closes
+	ended      sync.Once
+	sweeping   sync.WaitGroup  // the goroutine of sweep
+	serving    sync.WaitGroup  // accept loops and logins
+	background context.Context // ends when the gateway closes
 	stop       context.CancelFunc
+	accepting  context.Context // ends when it takes no more clients
+	refuse     context.CancelCauseFunc
 }
 
 // Open starts a gateway that nobody can reach yet: see ListenAndServe and
@@ -106,8 +110,10 @@ func Open(cfg *Config, opts Options) (*Gateway, error) {
 	}
 	g.logins.init(cfg.MaxLogins, g.maxClients)
 	g.background, g.stop = context.WithCancel(context.Background())
-	g.env = session.NewEnv(g.loops, g.log, cfg.ClientDisconnect == config.Cancel)
+	g.accepting, g.refuse = context.WithCancelCause(g.background)
+	g.env = session.NewEnv(g.loops, g.log, g.maxClients, cfg.ClientDisconnect == config.Cancel)
 	g.openConfigured()
+	g.sweeping.Go(g.sweep)
 	return g, nil
 }
 
@@ -172,12 +178,19 @@ func (g *Gateway) stopListening() error {
 		errs = append(errs, l.Close())
 	}
 	g.logins.cancelAll(errClosing)
+	g.refuse(errClosing)
 	g.serving.Wait()
 	return errors.Join(errs...)
 }
 
-// close ends what is left when no client is.
-func (g *Gateway) close() error {
+// close ends what is left when no client is. Only the first call does
+// anything, the others wait for it.
+func (g *Gateway) close() (err error) {
+	g.ended.Do(func() { err = g.end() })
+	return err
+}
+
+func (g *Gateway) end() error {
 	g.stop()
 	for _, d := range g.databases() {
 		d.pool.Close(errClosing)
@@ -185,6 +198,7 @@ func (g *Gateway) close() error {
 	for _, l := range g.allLimits() {
 		<-l.done
 	}
+	g.sweeping.Wait()
 	return g.loops.Close()
 }
 

@@ -27,8 +27,8 @@ func TestClientsLogIn(t *testing.T) {
 	}
 	acceptors := map[string]*auth.Acceptor{
 		"disable": {Users: knownUsers()},
-		"allow":   {Users: knownUsers(), TLS: auth.NewTLS(certificate, false)},
-		"require": {Users: knownUsers(), TLS: auth.NewTLS(certificate, true)},
+		"allow":   {Users: knownUsers(), TLS: auth.NewTLS(certificate, nil, false)},
+		"require": {Users: knownUsers(), TLS: auth.NewTLS(certificate, nil, true)},
 	}
 	tests := []struct {
 		mode, options string
@@ -173,7 +173,7 @@ func TestUnixSocketNeedsNoTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	a := &auth.Acceptor{Users: knownUsers(), TLS: auth.NewTLS(certificate, true)}
+	a := &auth.Acceptor{Users: knownUsers(), TLS: auth.NewTLS(certificate, nil, true)}
 	s := listen(t, a, "unix", filepath.Join(dir, ".s.PGSQL.5432"))
 	conn, err := pgconn.Connect(t.Context(), fmt.Sprintf("host=%s port=5432 user=%s password=%s", dir, user, password))
 	if err != nil {
@@ -221,7 +221,7 @@ func TestReplacedCertificateIsServedAndBoundTo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	offer := auth.NewTLS(first, false)
+	offer := auth.NewTLS(first, nil, false)
 	s := listen(t, &auth.Acceptor{Users: knownUsers(), TLS: offer}, "tcp", "127.0.0.1:0")
 	for _, want := range []*tls.Certificate{first, second} {
 		offer.Replace(want)

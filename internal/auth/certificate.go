@@ -49,6 +49,20 @@ func valid(leaf *x509.Certificate, now time.Time) error {
 	return nil
 }
 
+// LoadAuthorities reads certificates of authorities, PEM. Its error is one
+// sentence that names the file.
+func LoadAuthorities(file string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the authorities of client certificates: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("cannot use %q as authorities of client certificates: it has no certificate in PEM", file)
+	}
+	return pool, nil
+}
+
 // selfSignedLife is longer than any process is expected to run.
 const selfSignedLife = 10 * 365 * 24 * time.Hour
 

@@ -45,7 +45,7 @@ var selfSigned = sync.OnceValue(func() *auth.TLS {
 	if err != nil {
 		panic(err)
 	}
-	return auth.NewTLS(certificate, false)
+	return auth.NewTLS(certificate, nil, false)
 })
 
 // patience is long enough for any login of a test, however slow the machine.

@@ -253,7 +253,7 @@ func TestUnknownUserGetsAChallengeLikeARealOne(t *testing.T) {
 
 func TestEd25519CertificateOffersNoBinding(t *testing.T) {
 	t.Parallel()
-	s := listen(t, &auth.Acceptor{Users: knownUsers(), TLS: auth.NewTLS(edCertificate(t), false)}, "tcp", "127.0.0.1:0")
+	s := listen(t, &auth.Acceptor{Users: knownUsers(), TLS: auth.NewTLS(edCertificate(t), nil, false)}, "tcp", "127.0.0.1:0")
 	c, got := start(t, s, user, true)
 	if !slices.Equal(got, []string{"SCRAM-SHA-256"}) {
 		t.Errorf("got %q", got)

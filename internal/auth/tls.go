@@ -24,8 +24,9 @@ const tlsRecord = 0x16
 
 // TLS is what clients are offered. A nil *TLS offers none and asks for none.
 type TLS struct {
-	required bool
-	current  atomic.Pointer[identity]
+	required    bool
+	authorities *x509.CertPool // nil: clients are not asked for certificates
+	current     atomic.Pointer[identity]
 }
 
 // identity is one certificate and all that a handshake with it needs. It does
@@ -37,9 +38,11 @@ type identity struct {
 }
 
 // NewTLS offers TLS with a certificate as LoadCertificate and SelfSigned make
-// it. If required, clients without TLS are refused, except on Unix sockets.
-func NewTLS(certificate *tls.Certificate, required bool) *TLS {
-	t := &TLS{required: required}
+// it. If required, clients without TLS are refused, except on Unix sockets. With
+// authorities, a certificate that a client shows must be of theirs, as with
+// PostgreSQL's ssl_ca_file; it is no proof of who the client is.
+func NewTLS(certificate *tls.Certificate, authorities *x509.CertPool, required bool) *TLS {
+	t := &TLS{required: required, authorities: authorities}
 	t.Replace(certificate)
 	return t
 }
@@ -47,8 +50,14 @@ func NewTLS(certificate *tls.Certificate, required bool) *TLS {
 // Replace makes later handshakes serve another certificate. It may be called at
 // any time from any goroutine.
 func (t *TLS) Replace(certificate *tls.Certificate) {
+	ask := tls.NoClientCert
+	if t.authorities != nil {
+		ask = tls.VerifyClientCertIfGiven
+	}
 	t.current.Store(&identity{
 		config: &tls.Config{
+			ClientAuth:   ask,
+			ClientCAs:    t.authorities,
 			Certificates: []tls.Certificate{*certificate},
 			NextProtos:   []string{protocolName},
 			MinVersion:   tls.VersionTLS12,

@@ -24,6 +24,22 @@ func (l *loader) check() {
 	}
 	l.checkUpstreams()
 	l.checkTLS()
+	l.checkCache()
+}
+
+// checkCache says that the cache that was asked for is not there. Without it
+// every result is as it would be, only not as soon, so weir starts.
+func (l *loader) checkCache() {
+	asked := l.Pool.QueryCache
+	for _, d := range l.Databases {
+		asked = asked || l.PoolFor(d.Name, "").QueryCache
+	}
+	for _, u := range l.Users {
+		asked = asked || l.PoolFor("", u.Name).QueryCache
+	}
+	if asked {
+		l.Notices = append(l.Notices, "pool.query_cache (DATABASE_ENABLE_QUERY_CACHE) is on, but this version keeps no results: every query goes to PostgreSQL")
+	}
 }
 
 // checkPool compares minimum and reserve with the maximum. A minimum that

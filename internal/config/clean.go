@@ -55,7 +55,7 @@ var foreign = map[string]string{
 	"keepalives_count":          "weir sets keepalives itself",
 	"tcp_user_timeout":          "weir sets TCP_USER_TIMEOUT itself",
 	"load_balance_hosts":        "weir tries the hosts in their order",
-	"replication":               "clients may ask for it themselves",
+	"replication":               "weir does not forward replication yet",
 	"hostaddr":                  "weir looks the host name up",
 	"requirepeer":               "weir does not check the user behind a Unix socket",
 	"sslcompression":            "",

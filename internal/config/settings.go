@@ -105,7 +105,7 @@ var settings = []setting[Config]{
 	},
 	{
 		key: "pool.query_cache", aliases: []string{"DATABASE_ENABLE_QUERY_CACHE"}, preset: "false",
-		help: "keep the results of queries",
+		help: "keep the results of queries; not built yet, so on does nothing but say so in the log",
 		cell: at(boolean(), func(c *Config) *bool { return &c.Pool.QueryCache }),
 	},
 	{
@@ -150,7 +150,7 @@ var settings = []setting[Config]{
 	},
 	{
 		key:  "client_tls.ca",
-		help: "authorities of client certificates in PEM; without it none are asked for",
+		help: "authorities in PEM that must have signed a certificate that a client shows; clients need none, and need their password all the same",
 		cell: at(file(), func(c *Config) *string { return &c.ClientTLS.CA }),
 	},
 	{

@@ -133,7 +133,7 @@ func (l *loader) checkUser(u User, shared *pgconn.Config) {
 	case l.bad[key]:
 	case u.Password == "":
 		known := shared != nil && shared.User == u.Name && shared.Password != ""
-		if !known && l.ClientTLS.CA == "" && !l.bad["upstream"] {
+		if !known && !l.bad["upstream"] {
 			l.wrong(owner, l.origins[owner], "", "has no password: add one, or a SCRAM-SHA-256 verifier")
 		}
 	case md5.MatchString(u.Password):

@@ -48,7 +48,8 @@ type Conn struct {
 	task    atomic.Pointer[Task]
 	id      atomic.Uint64
 	state   atomic.Uint32
-	waiting bool // the poller is asked to tell when the socket is writable
+	drained atomic.Uint64 // the batch of its loop's events in which a read found no more
+	waiting bool          // the poller is asked to tell when the socket is writable
 }
 
 // Init registers the socket fd, which is in non-blocking mode, with l. h must
@@ -81,9 +82,12 @@ func (c *Conn) Move(l *Loop) error {
 	}
 	old.poller.remove(c.fd)
 	l.group.table.renew(c)
+	c.drained.Store(0) // a batch of the old loop
 	c.loop.Store(l)
-	c.waiting = false
-	return l.poller.add(c.fd, c.id.Load())
+	if err := l.poller.add(c.fd, c.id.Load()); err != nil || !c.waiting {
+		return err
+	}
+	return l.poller.wantWrite(c.fd, c.id.Load(), true)
 }
 
 // Attach has events wake t instead of calling the handler; nil detaches.
@@ -91,6 +95,9 @@ func (c *Conn) Attach(t *Task) { c.task.Store(t) }
 
 // notify takes in an event that loop l saw.
 func (c *Conn) notify(l *Loop, ready uint32) {
+	if ready == readable && c.drained.Load() == l.batch {
+		return // what it tells of was read since the poller gave this batch
+	}
 	c.state.Or(ready)
 	// The task first, then the loop: another loop that takes this connection
 	// stores its loop before its task, so a task seen here together with l
@@ -119,6 +126,9 @@ func (c *Conn) Quiet() bool { return c.state.Load()&(readable|gone|closed) == 0 
 // Read reads what the socket has. It returns ErrAgain where it has nothing and
 // io.EOF at the end of the stream; it never blocks.
 func (c *Conn) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil // recv would say that nothing is there
+	}
 	s := c.state.Load()
 	if s&(readable|gone) == 0 {
 		return 0, ErrAgain
@@ -126,7 +136,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	n, errno := recv(c.fd, p)
 	switch {
 	case errno == syscall.EAGAIN:
-		c.state.And(^readable)
+		c.drain()
 		return 0, ErrAgain
 	case errno == syscall.EINTR:
 		return c.Read(p)
@@ -139,12 +149,18 @@ func (c *Conn) Read(p []byte) (int, error) {
 	case n < len(p) && s&gone == 0:
 		// A stream socket that gave less than asked is empty: the next bytes
 		// raise a new event. Once the peer has closed, read on to the end.
-		c.state.And(^readable)
+		c.drain()
 		if c.state.Load()&gone != 0 {
 			c.state.Or(readable)
 		}
 	}
 	return n, nil
+}
+
+// drain notes that the socket is empty.
+func (c *Conn) drain() {
+	c.state.And(^readable)
+	c.drained.Store(c.loop.Load().batch)
 }
 
 // Write writes as much of p as the socket takes. Where that is not all of p,

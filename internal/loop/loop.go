@@ -96,6 +96,7 @@ type Loop struct {
 
 	// Owned by the loop's goroutine.
 	stopped bool
+	batch   uint64  // how many times the poller was asked
 	idle    []*Task // finished tasks that wait for their next job
 	running []Job   // the batch of posted jobs being run; kept for its capacity
 
@@ -159,7 +160,7 @@ func (l *Loop) run() {
 		ran := l.runPosted()
 		// A first look without blocking skips the scheduler's bookkeeping
 		// around a system call, and under load it nearly always finds work.
-		n := l.poller.poll()
+		n := l.poller.poll(0)
 		if n == 0 && !ran {
 			l.group.busy(l.index, time.Since(woke))
 			n = l.sleep()
@@ -181,7 +182,10 @@ func (l *Loop) sleep() int {
 	l.mu.Unlock()
 	n := 0
 	if !pending {
-		n = l.poller.wait()
+		n = l.poller.poll(1)
+		if n == 0 {
+			n = l.poller.wait()
+		}
 	}
 	l.asleep.Store(false)
 	return n
@@ -214,6 +218,7 @@ func (l *Loop) recovered(what string) {
 
 // dispatch tells the connections of the poller's first n events.
 func (l *Loop) dispatch(n int) {
+	l.batch++
 	for i := range n {
 		id, ready := l.poller.event(i)
 		if id == wakeID {

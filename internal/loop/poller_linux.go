@@ -85,8 +85,8 @@ func (p *poller) remove(fd int) {
 
 // poll takes the events that are there, without blocking and without telling
 // Go's scheduler: the call returns at once.
-func (p *poller) poll() int {
-	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events[0])), maxEvents, 0, 0, 0)
+func (p *poller) poll(ms int) int {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events[0])), maxEvents, uintptr(ms), 0, 0)
 	if errno != 0 {
 		return 0
 	}

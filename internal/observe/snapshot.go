@@ -103,7 +103,7 @@ const (
 type Budget struct {
 	Scope     Scope  `json:"scope"`
 	Name      string `json:"name"`      // of the role or database; host:port of a server
-	Limit     int    `json:"limit"`     // as configured or read from PostgreSQL
+	Limit     int    `json:"limit"`     // as configured or read from PostgreSQL; -1 for none
 	Effective int    `json:"effective"` // what counts now: less than Limit after a 53300
 	Source    string `json:"source"`    // what set Limit, such as rolconnlimit
 	InUse     int    `json:"in_use"`
@@ -111,10 +111,10 @@ type Budget struct {
 
 // Server is one PostgreSQL server as weir last saw it.
 type Server struct {
-	Name      string    `json:"name"` // host:port, or the path of a socket
-	Up        bool      `json:"up"`
-	Since     time.Time `json:"since"`                // when Up last changed
-	LastError string    `json:"last_error,omitempty"` // what made Up false
+	Name        string    `json:"name"` // host:port, or the path of a socket
+	Up          bool      `json:"up"`
+	LastError   string    `json:"last_error,omitempty"`   // what made Up false
+	LastErrorAt time.Time `json:"last_error_at,omitzero"` // when that was last tried
 }
 
 // Loop is one event loop.

@@ -49,7 +49,7 @@ func sample() observe.Snapshot {
 			{Scope: observe.ScopeServer, Name: "db:5432", Limit: 97, Effective: 8, Source: "max_connections", InUse: 6},
 			{Scope: observe.ScopeRole, Name: "app", Limit: 20, Effective: 20, Source: "rolconnlimit", InUse: 6},
 		},
-		Servers: []observe.Server{{Name: "db:5432", Since: started, LastError: "connection refused"}},
+		Servers: []observe.Server{{Name: "db:5432", LastErrorAt: started, LastError: "connection refused"}},
 		Loops:   []observe.Loop{{Number: 0, Busy: busy.Snapshot().Latency()}},
 	}
 	snap.Summarise()

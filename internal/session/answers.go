@@ -37,6 +37,7 @@ type answer struct {
 	before  *statement          // Parse, Close of the unnamed statement: what it was
 	prev    *prepared           // Close: what name stood for
 	evicted *upstream.Statement // Close of weir's own: what the upstream had too many of
+	copies  int                 // Query, Execute, Sync: how many ends of a copy were sent after it
 	err     *sqlstate.Error     // replaced: weir's own
 }
 
@@ -112,6 +113,16 @@ func (q *answers) asksItself() bool {
 	return false
 }
 
+// parses reports whether the group that has not ended yet has a Parse of st.
+func (q *answers) parses(st *statement) bool {
+	for i := len(q.list) - 1; i >= q.head && !q.list[i].ends(); i-- {
+		if q.list[i].kind == 'P' && q.list[i].st == st {
+			return true
+		}
+	}
+	return false
+}
+
 // untilSync returns the answers in front of the first Sync: after an error in
 // the extended protocol the server skips what asks for them. synced is false
 // where that Sync has not been sent yet.
@@ -124,17 +135,33 @@ func (q *answers) untilSync() (list []answer, synced bool) {
 	return q.list[q.head:], false
 }
 
-// dropSyncs takes out the Syncs that follow the first answer: a server that is
-// copying in ignores them.
-func (q *answers) dropSyncs() {
-	kept := q.list[:q.head+1]
-	for _, a := range q.list[q.head+1:] {
-		if a.kind == 'S' {
-			q.ends--
-			continue
+// endCopy notes that the client has sent the end of a copy that the upstream may
+// not have begun yet.
+func (q *answers) endCopy() {
+	if !q.empty() {
+		q.list[len(q.list)-1].copies++
+	}
+}
+
+// beginCopy notes that the first answer is a request for the client's data, and
+// reports whether their end is still to be sent. A server that is copying in
+// ignores Sync: those before the end are taken out.
+func (q *answers) beginCopy() (open bool) {
+	open = true
+	kept := q.list[:q.head]
+	for i, a := range q.list[q.head:] {
+		ended := open && a.copies > 0
+		if ended {
+			a.copies--
 		}
-		kept = append(kept, a)
+		if i > 0 && open && a.kind == 'S' {
+			q.ends--
+		} else {
+			kept = append(kept, a)
+		}
+		open = open && !ended
 	}
 	clear(q.list[len(kept):])
 	q.list = kept
+	return open
 }

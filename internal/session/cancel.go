@@ -86,7 +86,9 @@ func (e *Env) Cancel(ctx context.Context, pid uint32, secret []byte) {
 	}
 	s.mu.Unlock()
 	if up == nil {
-		s.client.Loop().Post(loop.Func(s.cancelWait))
+		if l := s.client.Loop(); l != nil { // else it has asked nothing yet
+			l.Post(loop.Func(s.cancelWait))
+		}
 		return
 	}
 	err := up.Cancel(ctx)

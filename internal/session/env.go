@@ -25,6 +25,7 @@ type Env struct {
 	idle               [][]*exchange // by loop; each belongs to its loop's goroutine
 
 	draining atomic.Bool // weir is stopping: clients that become idle are sent away
+	aborting atomic.Bool // weir stops now: whatever runs is cut
 
 	mu       sync.Mutex
 	sessions map[uint32]*Session // guarded by mu; by process id
@@ -143,6 +144,7 @@ func (e *Env) Drain() <-chan struct{} {
 
 // Abort closes every client now, whatever it does.
 func (e *Env) Abort() {
+	e.aborting.Store(true)
 	for _, s := range e.all() {
 		s.client.Loop().Post(loop.Func(func() { s.abort() }))
 	}

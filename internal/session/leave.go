@@ -22,6 +22,9 @@ func (x *exchange) leave() {
 		if x.unwanted() && !x.cancelled {
 			x.cancelled = true
 			x.cancelUpstream()
+			if x.s.env.aborting.Load() {
+				x.discardUpstream("weir is stopping")
+			}
 			return
 		}
 		x.task.Park()
@@ -51,7 +54,7 @@ func (x *exchange) halfway() bool {
 // unwanted reports whether what still runs has no use without its client: in a
 // block it will be rolled back anyway.
 func (x *exchange) unwanted() bool {
-	return x.status != wire.Idle || x.s.env.cancelOnDisconnect
+	return x.status != wire.Idle || x.s.env.cancelOnDisconnect || x.s.env.aborting.Load()
 }
 
 // cancelPatience bounds the cancel of a query whose client has gone.

@@ -44,8 +44,10 @@ func (e *Env) Welcome(ctx context.Context, p *Pool, login *auth.Login, raw loop.
 		e.forget(s)
 		return err
 	}
+	p.Hold() // until the session ends, which it may at once
 	l := e.loops.Loop(int(nextLoop.Add(1)) % e.loops.Len())
 	if err := s.client.Adopt(raw, login.Conn, l, s); err != nil {
+		p.Drop()
 		e.forget(s)
 		return err
 	}

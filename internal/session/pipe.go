@@ -3,6 +3,8 @@
 package session
 
 import (
+	"io"
+
 	"github.com/weir-pg/weir/internal/loop"
 	"github.com/weir-pg/weir/internal/wire"
 )
@@ -50,7 +52,7 @@ func (p *pipe) reset() {
 }
 
 // read takes in what the source has.
-func (p *pipe) read(s *loop.Stream) (int, error) {
+func (p *pipe) read(s io.Reader) (int, error) {
 	if p.fill == len(p.buf) {
 		p.compact()
 		if p.fill == len(p.buf) {
@@ -222,7 +224,7 @@ func (p *pipe) rewind() {
 
 // write sends what waits. It returns ErrAgain where the destination did not
 // take it all.
-func (p *pipe) write(s *loop.Stream) (int, error) {
+func (p *pipe) write(s io.Writer) (int, error) {
 	if len(p.out) > 0 {
 		return p.writeEdited(s)
 	}
@@ -236,7 +238,7 @@ func (p *pipe) write(s *loop.Stream) (int, error) {
 }
 
 // writeEdited sends out and what follows it in one write.
-func (p *pipe) writeEdited(s *loop.Stream) (int, error) {
+func (p *pipe) writeEdited(s io.Writer) (int, error) {
 	p.settle()
 	n, err := s.Write(p.out)
 	if n == len(p.out) {

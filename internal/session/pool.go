@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weir-pg/weir/internal/config"
@@ -28,6 +29,8 @@ type Pool struct {
 	conns    *pool.Pool[*Upstream]
 
 	prepare func(ctx context.Context) (map[string]string, error)
+
+	holders atomic.Int64 // clients, and logins under way
 
 	mu       sync.Mutex
 	welcomes map[Settings]*welcome  // guarded by mu
@@ -167,6 +170,19 @@ func (s *Session) nameOf(st *statement) (string, bool) {
 
 // Status returns the pool's connections and queue as they are now.
 func (p *Pool) Status() pool.Status { return p.conns.Status() }
+
+// Hold notes that somebody uses the pool, until Drop. Whoever may forget the
+// pool must not do so between finding it and Hold.
+func (p *Pool) Hold() { p.holders.Add(1) }
+
+// Drop ends a Hold.
+func (p *Pool) Drop() { p.holders.Add(-1) }
+
+// Unused reports whether the pool has no clients and no connections.
+func (p *Pool) Unused() bool {
+	now := p.conns.Status()
+	return p.holders.Load() == 0 && now.Idle+now.Active+now.Connecting+now.Waiting == 0
+}
 
 // PIDs returns the process ids of the pool's backends.
 func (p *Pool) PIDs() []uint32 {

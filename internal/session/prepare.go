@@ -28,12 +28,16 @@ func (x *exchange) parse(size int) bool {
 		x.refuse(violation("malformed Parse message; the connection is closed"))
 		return true
 	}
+	old, used := x.s.named[string(m.Name)]
+	if used && x.unsettled(m.Name, old.statement) {
+		return false
+	}
 	x.send()
 	if len(m.Name) == 0 {
 		x.parseUnnamed(m, size)
 		return true
 	}
-	if old, ok := x.s.named[string(m.Name)]; ok {
+	if used {
 		x.parseTwice(old.statement, m, size)
 		return true
 	}
@@ -209,6 +213,7 @@ func (x *exchange) ensure(st *statement) {
 	if has, _ := x.up.Prepared.Has(&st.Statement); has {
 		return
 	}
+	x.pool().stats.Parses.Add(x.shard(), 1)
 	x.up.Prepared.Add(&st.Statement)
 	x.due.push(answer{kind: 'P', fate: swallowed, added: true, st: st})
 	x.toUp.insert(func(out []byte) []byte {
@@ -233,6 +238,7 @@ func (x *exchange) ensureUnnamed() {
 			return wire.AppendTarget(out, wire.Close, wire.Statement, "")
 		})
 	case st != nil && x.up.Prepared.Unnamed != &st.Statement:
+		x.pool().stats.Parses.Add(x.shard(), 1)
 		x.up.Prepared.Unnamed = &st.Statement
 		x.due.push(answer{kind: 'P', fate: swallowed, unnamed: true, st: st})
 		x.toUp.insert(func(out []byte) []byte {
@@ -263,8 +269,11 @@ func (x *exchange) bind(size int) bool {
 		x.refuse(violation("malformed Bind message; the connection is closed"))
 		return true
 	}
-	x.send()
 	st := x.s.find(name)
+	if x.unsettled(name, st) {
+		return false
+	}
+	x.send()
 	if st != nil {
 		x.asking |= 1 << st.kind
 	}
@@ -272,6 +281,22 @@ func (x *exchange) bind(size int) bool {
 	x.prepare(st, name)
 	x.due.push(answer{kind: 'B', st: st})
 	x.rename(wire.Bind, size, wire.HeaderSize+len(portal)+1, name, st)
+	return true
+}
+
+// unsettled reports whether what name stands for depends on an earlier group that
+// may yet fail: its Parse or its Close is in there. Then the message waits.
+func (x *exchange) unsettled(name []byte, st *statement) bool {
+	if len(name) == 0 || x.due.groups() == 0 {
+		return false
+	}
+	if st != nil {
+		has, confirmed := x.up.Prepared.Has(&st.Statement)
+		if !has || confirmed || x.due.parses(st) {
+			return false
+		}
+	}
+	x.fence = true
 	return true
 }
 
@@ -337,13 +362,17 @@ func (x *exchange) describe(size int) bool {
 		x.refuse(violation("malformed Describe message; the connection is closed"))
 		return true
 	}
-	x.send()
 	if kind != wire.Statement {
+		x.send()
 		x.toUp.keep(size)
 		x.due.push(answer{kind: 'D'})
 		return true
 	}
 	st := x.s.find(name)
+	if x.unsettled(name, st) {
+		return false
+	}
+	x.send()
 	x.prepare(st, name)
 	x.due.push(answer{kind: 'D', st: st, name: string(name)})
 	x.rename(wire.Describe, size, wire.HeaderSize+1, name, st)

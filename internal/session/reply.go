@@ -49,8 +49,7 @@ func (x *exchange) reply(typ byte, size int) bool {
 		x.answering = true
 		x.pass(size)
 	case wire.CopyInResponse:
-		x.copying = true
-		x.due.dropSyncs()
+		x.copying = x.due.beginCopy()
 		x.pass(size)
 	default:
 		x.pass(size)
@@ -223,7 +222,7 @@ func (x *exchange) failure(size int) {
 		err := a.err
 		p.discard(size)
 		p.insert(func(out []byte) []byte { return wire.AppendError(out, err) })
-	case (code == sqlstate.InvalidStatementName || code == duplicateStatement) && a.st != nil && p.whole(size):
+	case a.st != nil && p.whole(size):
 		x.translate(a.st, body, size)
 	default:
 		p.keep(size)
@@ -235,18 +234,17 @@ func (x *exchange) failure(size int) {
 	x.fake()
 }
 
-// duplicateStatement is PostgreSQL's answer to a Parse of a name in use.
-const duplicateStatement sqlstate.Code = "42P05"
-
 // translate forwards an error that names a statement as the upstream knows it
-// with the client's own name.
+// with the client's own name: that it does not exist, exists already, or needs
+// other parameters.
 func (x *exchange) translate(st *statement, body []byte, size int) {
+	theirs := []byte(`"` + st.Name + `"`)
 	name, ok := x.s.nameOf(st)
-	if !ok {
+	if !ok || !bytes.Contains(body, theirs) {
 		x.toClient.keep(size)
 		return
 	}
-	changed := bytes.ReplaceAll(body, []byte(`"`+st.Name+`"`), []byte(`"`+name+`"`))
+	changed := bytes.ReplaceAll(body, theirs, []byte(`"`+name+`"`))
 	x.toClient.replace(size, size, func(out []byte) []byte {
 		out = wire.AppendHeader(out, wire.ErrorResponse, wire.HeaderSize+len(changed))
 		return append(out, changed...)

@@ -74,7 +74,9 @@ func (x *exchange) complete(typ byte, size int) bool {
 	}
 	switch typ {
 	case wire.CopyData, wire.FunctionCall:
-		return x.up != nil // a stream of bytes
+		if x.up != nil {
+			return true // a stream of bytes
+		}
 	case wire.Parse:
 		if size <= longestText {
 			p.grow(size)
@@ -165,9 +167,13 @@ func (x *exchange) forward(typ byte, size int) bool {
 		x.toUp.keep(size)
 		x.due.push(answer{kind: 'F'})
 		return true
-	case wire.Flush, wire.CopyData, wire.CopyDone, wire.CopyFail:
-		// The rest of a copy that has failed: the server ignores it, as it does
-		// outside a copy.
+	case wire.CopyDone, wire.CopyFail:
+		x.due.endCopy()
+		x.toUp.keep(size)
+		return true
+	case wire.Flush, wire.CopyData:
+		// Data are of a copy that is about to begin, or has failed: the server
+		// ignores what it does not expect.
 		x.toUp.keep(size)
 		return true
 	}
@@ -183,6 +189,10 @@ func (x *exchange) query(size int) bool {
 	}
 	kinds := kindsOf(text)
 	if kinds&forgetful != 0 {
+		if x.due.groups() > 0 {
+			x.fence = true // what is prepared depends on groups that may yet fail
+			return false
+		}
 		if x.answerDeallocate(text, kinds, size) {
 			return true
 		}

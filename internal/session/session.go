@@ -207,6 +207,7 @@ func (s *Session) retire(to State) {
 		}
 		s.unnamed, s.named, s.in = nil, nil, nil
 		s.env.forget(s)
+		s.pool.Drop()
 	}
 	s.setState(to)
 }

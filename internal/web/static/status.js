@@ -3,6 +3,7 @@
 // The status page: asks /api/v1/status every two seconds while it is visible
 // and shows the answer. Names of databases and users reach the page as text only.
 
+const poolColumns = 14;
 const period = 2000; // ms between two questions
 const patience = 5000; // ms after which a question has failed
 
@@ -27,13 +28,12 @@ function rowHeader(text) {
   return th;
 }
 
-// bar shows part of whole as a meter with the figures beside it.
+// bar shows part of whole as a meter with the figures beside it. A whole below
+// zero is none.
 function bar(part, whole, name) {
+  if (whole < 0) return [`${part}`];
   const meter = document.createElement('meter');
   meter.max = Math.max(whole, 1);
-  meter.high = meter.max * 0.9;
-  meter.low = meter.max * 0.7;
-  meter.optimum = 0;
   meter.value = part;
   meter.setAttribute('aria-label', name);
   return [meter, `${part} of ${whole}`];
@@ -62,11 +62,10 @@ const samePool = (pool) => previous?.pools?.find((p) => p.database === pool.data
 
 function poolRow(status, pool) {
   const perSecond = rate(status, pool.queries, samePool(pool)?.queries);
-  const trouble = pool.last_error ? [element('div', `cannot connect: ${pool.last_error}`, 'bad')] : [];
   return element('tr', [
     rowHeader(pool.database),
     cell(pool.user),
-    cell([pool.mode, ...trouble], 'wrap'),
+    cell(pool.mode),
     cell(bar(pool.active, pool.max, `Connections in use by ${pool.user} in ${pool.database}`)),
     number(pool.idle),
     number(pool.connecting),
@@ -81,15 +80,24 @@ function poolRow(status, pool) {
   ]);
 }
 
+// poolRows is a pool and, where it cannot connect, a line that says why.
+function poolRows(status, pool) {
+  const rows = [poolRow(status, pool)];
+  if (pool.last_error) {
+    const why = cell(`cannot connect: ${pool.last_error}`, 'wrap bad');
+    why.colSpan = poolColumns;
+    rows.push(element('tr', why, 'more'));
+  }
+  return rows;
+}
+
 function budgetRow(budget) {
-  const reduced = budget.effective < budget.limit;
-  const limit = reduced ? `${budget.effective}, reduced from ${budget.limit}` : `${budget.limit}`;
+  const reduced = budget.limit >= 0 && budget.effective < budget.limit;
   return element('tr', [
     cell(budget.scope),
     rowHeader(budget.name),
     cell(bar(budget.in_use, budget.effective, `Connections of ${budget.scope} ${budget.name}`)),
-    number(limit, reduced ? 'warn' : ''),
-    cell(budget.source),
+    cell([budget.source, ...(reduced ? [element('span', `, reduced from ${budget.limit} because PostgreSQL refused more`, 'warn')] : [])], 'wrap'),
   ]);
 }
 
@@ -97,7 +105,7 @@ function serverRow(server) {
   return element('tr', [
     rowHeader(server.name),
     cell(server.up ? 'up' : 'down', server.up ? '' : 'bad'),
-    cell(new Date(server.since).toLocaleString()),
+    cell(server.last_error_at ? new Date(server.last_error_at).toLocaleString() : ''),
     cell(server.last_error ?? '', 'wrap'),
   ]);
 }
@@ -119,8 +127,8 @@ function overview(s) {
   const c = s.clients;
   const u = s.upstreams;
   return [
-    fact('Clients', `${c.total} of ${c.max}`, `${c.idle} idle, ${c.active} active, ${c.waiting} waiting, ${c.login} logging in`),
-    fact('Connections to PostgreSQL', `${u.active + u.idle} of ${u.limit}`, `${u.active} active, ${u.idle} idle, ${u.connecting} connecting`),
+    fact('Clients', `${c.total.toLocaleString()} of ${c.max.toLocaleString()}`, `${c.idle} idle, ${c.active} active, ${c.waiting} waiting${c.login ? `, ${c.login} logging in` : ''}`),
+    fact('Connections to PostgreSQL', `${u.active + u.idle} of ${u.limit}`, `${u.active} active, ${u.idle} idle${u.connecting ? `, ${u.connecting} connecting` : ''}`),
     fact('In use', `${Math.round(s.utilisation * 100)} %`, 'of the connections that may be open'),
     fact('Waiting', `${s.waiting}`, s.waiting ? `the oldest for ${duration(s.oldest_wait_seconds)}` : 'nothing waits'),
     fact('Running for', duration((new Date(s.taken) - new Date(s.started)) / 1000), `since ${new Date(s.started).toLocaleString()}`),
@@ -130,8 +138,8 @@ function overview(s) {
 function show(status) {
   byId('version').textContent = status.version;
   byId('overview').replaceChildren(...overview(status));
-  fill('pools', (status.pools ?? []).map((p) => poolRow(status, p)), 14, 'No pool yet: the first client makes one.');
-  fill('budgets', (status.budgets ?? []).map(budgetRow), 5, 'No limit is known yet.');
+  fill('pools', (status.pools ?? []).flatMap((p) => poolRows(status, p)), poolColumns, 'No pool yet: the first client makes one.');
+  fill('budgets', (status.budgets ?? []).map(budgetRow), 4, 'No limit is known yet.');
   fill('servers', (status.servers ?? []).map(serverRow), 4, 'No server has been asked yet.');
 }
 

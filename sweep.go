@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package weir
+
+import (
+	"slices"
+	"time"
+)
+
+// sweepEvery is how often pools that nobody uses are looked for.
+const sweepEvery = time.Minute
+
+// sweep forgets pools that clients asked for and nobody uses any more: a
+// program that makes a database for each test run must not leave a pool for
+// each. It runs until the gateway closes.
+func (g *Gateway) sweep() {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			for _, d := range g.forgetUnused() {
+				d.pool.Close(errClosing)
+			}
+		case <-g.background.Done():
+			return
+		}
+	}
+}
+
+// forgetUnused takes out the pools without clients and connections, and the
+// limits and budgets that no other pool needs. The caller closes them.
+func (g *Gateway) forgetUnused() (unused []*database) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for key, d := range g.pools {
+		if d.pool.Unused() && !g.configured(key) {
+			delete(g.pools, key)
+			unused = append(unused, d)
+		}
+	}
+	if len(unused) == 0 {
+		return nil
+	}
+	g.order = slices.DeleteFunc(g.order, func(d *database) bool { return slices.Contains(unused, d) })
+	for key, l := range g.limits {
+		if !slices.ContainsFunc(g.order, func(d *database) bool { return d.limits == l }) {
+			l.stop()
+			delete(g.limits, key)
+		}
+	}
+	for key, b := range g.budgets {
+		if !slices.ContainsFunc(g.order, func(d *database) bool { return slices.Contains(d.budgets, b) }) {
+			delete(g.budgets, key)
+		}
+	}
+	return unused
+}
