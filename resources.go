@@ -8,11 +8,13 @@ import (
 	"crypto/x509"
 	"fmt"
 	"runtime"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/weir-pg/weir/internal/auth"
 	"github.com/weir-pg/weir/internal/config"
+	"github.com/weir-pg/weir/internal/loop"
 )
 
 // spareFiles are the descriptors kept for other things than clients and their
@@ -44,6 +46,21 @@ func maxClients(cfg *Config) (int, error) {
 
 // loopCount is the number of event loops.
 func loopCount(cfg *Config) int { return cmp.Or(cfg.Loops, runtime.GOMAXPROCS(0)) }
+
+// linger is how long an idle loop keeps its processor. Long, because each time it
+// lets go costs some 50 wake-ups of the scheduler's monitor; below the 10 ms
+// after which the monitor would interrupt it.
+const linger = 5 * time.Millisecond
+
+// loopOptions are those of the event loops.
+func (g *Gateway) loopOptions(opts Options) loop.Options {
+	o := loop.Options{Loops: loopCount(g.config), Logger: g.log, Busy: g.busy.Observe}
+	if opts.OwnProcess {
+		o.Linger = linger
+		runtime.GOMAXPROCS(o.Loops + runtime.NumCPU())
+	}
+	return o
+}
 
 // newAcceptor makes what logs clients in, with the certificate that the
 // settings name or, so that URLs with sslmode=require work, one of its own.

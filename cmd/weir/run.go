@@ -43,7 +43,7 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, log *slog.Logge
 	defer signal.Stop(signals)
 
 	tune()
-	g, err := weir.Open(cfg, weir.Options{Logger: log, Version: version})
+	g, err := weir.Open(cfg, weir.Options{Logger: log, Version: version, OwnProcess: true})
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, log *slog.Logge
 	}
 	select {
 	case s := <-signals:
-		log.Info("stopping: transactions in progress may finish", "signal", s.String(), "shutdown_timeout", cfg.ShutdownTimeout)
+		log.Info("stopping: transactions in progress may finish", "signal", s.String(), "shutdown_timeout", cfg.ShutdownTimeout.String())
 	case <-ctx.Done():
 	}
 	ctx, stop := context.WithTimeout(context.Background(), cfg.ShutdownTimeout)

@@ -94,7 +94,7 @@ func start(t testing.TB, n int) *loop.Group {
 
 func startWith(t testing.TB, n int, w io.Writer, busy func(int, time.Duration)) *loop.Group {
 	t.Helper()
-	g, err := loop.NewGroup(n, slog.New(slog.NewTextHandler(w, nil)), busy)
+	g, err := loop.NewGroup(loop.Options{Loops: n, Logger: slog.New(slog.NewTextHandler(w, nil)), Busy: busy})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,19 +34,36 @@ func (f Func) Run() { f() }
 
 // Group is the loops of one gateway and the table of their connections.
 type Group struct {
+	opts  Options
 	loops []*Loop
 	table table
-	busy  func(loop int, d time.Duration)
 	done  sync.WaitGroup
 }
 
-// NewGroup starts n loops, at least one. Their jobs' panics are logged to log.
-// busy hears how long a loop stayed away from its poller at one stretch: that
-// long a ready socket may have waited. It is called on the loop's goroutine.
-func NewGroup(n int, log *slog.Logger, busy func(loop int, d time.Duration)) (*Group, error) {
-	g := &Group{busy: busy}
-	for i := range max(n, 1) {
-		l, err := g.newLoop(i, log)
+// Options are what a group is made of.
+type Options struct {
+	Loops  int          // at least one is started
+	Logger *slog.Logger // hears of panics in jobs
+
+	// Busy hears how long a loop stayed away from its poller at one stretch:
+	// that long a ready socket may have waited. It is called on the loop's
+	// goroutine.
+	Busy func(loop int, d time.Duration)
+
+	// Linger is how long a loop that has nothing to do waits in its poller
+	// before it tells Go's scheduler that it waits. Telling costs more than the
+	// wait where events come often: the scheduler's monitor takes the loop's
+	// processor away after 20 µs and is kept awake by it. But a lingering loop
+	// keeps its processor from other goroutines, so with Linger there must be
+	// more processors (GOMAXPROCS) than loops. Zero tells at once.
+	Linger time.Duration
+}
+
+// NewGroup starts a group of loops.
+func NewGroup(opts Options) (*Group, error) {
+	g := &Group{opts: opts}
+	for i := range max(opts.Loops, 1) {
+		l, err := g.newLoop(i, opts.Logger)
 		if err != nil {
 			return nil, errors.Join(err, g.Close())
 		}
@@ -162,7 +179,7 @@ func (l *Loop) run() {
 		// around a system call, and under load it nearly always finds work.
 		n := l.poller.poll(0)
 		if n == 0 && !ran {
-			l.group.busy(l.index, time.Since(woke))
+			l.group.opts.Busy(l.index, time.Since(woke))
 			n = l.sleep()
 			woke = time.Now()
 		}
@@ -181,11 +198,11 @@ func (l *Loop) sleep() int {
 	pending := len(l.posted) > 0
 	l.mu.Unlock()
 	n := 0
-	if !pending {
-		n = l.poller.poll(1)
-		if n == 0 {
-			n = l.poller.wait()
-		}
+	if linger := l.group.opts.Linger; !pending && linger > 0 {
+		n = l.poller.poll(linger)
+	}
+	if !pending && n == 0 {
+		n = l.poller.wait()
 	}
 	l.asleep.Store(false)
 	return n

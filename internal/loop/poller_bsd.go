@@ -7,6 +7,7 @@ package loop
 import (
 	"os"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -70,10 +71,10 @@ func (p *poller) change(e unix.Kevent_t) error {
 	return os.NewSyscallError("kevent", err)
 }
 
-// poll takes the events that are there, without blocking.
-func (p *poller) poll() int {
-	var now unix.Timespec
-	return p.take(&now)
+// poll takes the events that are there, or come within d.
+func (p *poller) poll(d time.Duration) int {
+	timeout := unix.NsecToTimespec(int64(d))
+	return p.take(&timeout)
 }
 
 // wait blocks until there is an event.

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"os"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -83,10 +84,10 @@ func (p *poller) remove(fd int) {
 	_ = unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, fd, nil)
 }
 
-// poll takes the events that are there, without blocking and without telling
-// Go's scheduler: the call returns at once.
-func (p *poller) poll(ms int) int {
-	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events[0])), maxEvents, uintptr(ms), 0, 0)
+// poll takes the events that are there, or come within d, rounded down to whole
+// milliseconds, without telling Go's scheduler.
+func (p *poller) poll(d time.Duration) int {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events[0])), maxEvents, uintptr(d.Milliseconds()), 0, 0)
 	if errno != 0 {
 		return 0
 	}
