@@ -86,21 +86,39 @@ func (r *raw) query(t testing.TB, sql string) {
 // are left out, because they come at any time.
 func (r *raw) transcript(t testing.TB, n int) string {
 	t.Helper()
+	return r.listen(t, func(m pgproto3.BackendMessage) bool {
+		if _, ok := m.(*pgproto3.ReadyForQuery); ok {
+			n--
+		}
+		return n == 0
+	})
+}
+
+// transcriptOf reads n messages that have a word.
+func (r *raw) transcriptOf(t testing.TB, n int) string {
+	t.Helper()
+	return r.listen(t, func(pgproto3.BackendMessage) bool {
+		n--
+		return n == 0
+	})
+}
+
+// listen writes down messages that have a word up to the one that is the last.
+func (r *raw) listen(t testing.TB, last func(pgproto3.BackendMessage) bool) string {
+	t.Helper()
 	var words []string
-	for n > 0 {
+	for {
 		m, err := r.front.Receive()
 		if err != nil {
 			return strings.Join(append(words, ending(t, err)), " ")
 		}
-		word := word(m)
-		if word != "" {
-			words = append(words, word)
-		}
-		if _, ok := m.(*pgproto3.ReadyForQuery); ok {
-			n--
+		if w := word(m); w != "" {
+			words = append(words, w)
+			if last(m) {
+				return strings.Join(words, " ")
+			}
 		}
 	}
-	return strings.Join(words, " ")
 }
 
 // ending is the word for the end of a stream.

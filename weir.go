@@ -37,6 +37,11 @@ func DefaultConfig() *Config { return config.Default() }
 type Options struct {
 	Logger  *slog.Logger // nil logs nothing
 	Version string       // for the status; "" is "dev"
+
+	// OwnProcess says that the program is for this gateway. It then sets
+	// GOMAXPROCS so that its loops need not share processors with the rest, and
+	// has them wait for events in a cheaper way.
+	OwnProcess bool
 }
 
 // Gateway is a running gateway. Its methods may be called from any goroutine.
@@ -105,7 +110,7 @@ func Open(cfg *Config, opts Options) (*Gateway, error) {
 		return nil, err
 	}
 	g.busy = observe.NewHistogram(loopCount(cfg))
-	if g.loops, err = loop.NewGroup(loopCount(cfg), g.log, g.busy.Observe); err != nil {
+	if g.loops, err = loop.NewGroup(g.loopOptions(opts)); err != nil {
 		return nil, err
 	}
 	g.logins.init(cfg.MaxLogins, g.maxClients)
@@ -136,12 +141,10 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	select {
 	case <-gone:
 	case <-ctx.Done():
-		cut := g.env.Len()
-		if cut > 0 {
+		if cut := g.env.Clients().Total; cut > 0 {
 			err = errors.Join(err, fmt.Errorf("%d clients were still connected at the end of the shutdown and were cut", cut))
 		}
-		g.env.Abort()
-		<-gone
+		g.env.Abort(gone)
 	}
 	return errors.Join(err, g.close())
 }

@@ -46,7 +46,7 @@ func (p *program) dev(c *cobra.Command, data string) (err error) {
 	if err != nil {
 		return err
 	}
-	return p.serve(c.Context(), cfg, p.devLogger(cfg, log), func(http string) error { return p.announce(cfg, server, http) })
+	return p.serve(c.Context(), cfg, p.devLogger(cfg, log), func(http string) error { return p.announce(cfg, server, data != "", http) })
 }
 
 // devLogger is quiet unless a level was asked for: the URLs are what matters.
@@ -58,27 +58,31 @@ func (p *program) devLogger(cfg *config.Config, quiet *slog.Logger) *slog.Logger
 }
 
 // announce prints where everything is.
-func (p *program) announce(cfg *config.Config, server *pgserver.Server, http string) error {
+func (p *program) announce(cfg *config.Config, server *pgserver.Server, keep bool, http string) error {
 	u, err := url.Parse(server.URL())
 	if err != nil {
 		return err
 	}
 	direct := u.String()
 	u.Host = cfg.Addresses()[0].Address
-	keeps := "removed at the end; keep them with --data FOLDER"
-	if f := server.Dir(); f != "" {
-		keeps = f
+	page := "off"
+	if http != "" {
+		page = "http://" + http + "/"
+	}
+	folder := server.Dir()
+	if !keep {
+		folder += " (removed at the end; --data FOLDER keeps it)"
 	}
 	_, err = fmt.Fprintf(p.stdout, `
 weir is ready. PostgreSQL %s runs behind it.
 
   through weir  %s
   directly      %s
-  status        http://%s/
+  status        %s
   data          %s
 
 Try it:  psql '%s'
-Ctrl-C ends both.
-`, server.Version(), u, direct, http, keeps, u)
+Ctrl-C ends both when open transactions have finished, a second Ctrl-C at once.
+`, server.Version(), u, direct, page, folder, u)
 	return err
 }

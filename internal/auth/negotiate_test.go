@@ -187,12 +187,16 @@ func TestLongNamesAreCutAsPostgreSQLCutsThem(t *testing.T) {
 	}
 }
 
-func TestClientThatSaysNothingIsNotAnError(t *testing.T) {
+func TestClientThatSaysNothingOrGoodbyeIsNotAnError(t *testing.T) {
 	t.Parallel()
-	s := listen(t, &auth.Acceptor{Users: knownUsers()}, "tcp", "127.0.0.1:0")
-	exchange(t, s, "")
-	if r := s.next(t); !errors.Is(r.err, io.EOF) || code(r.err) != "" {
-		t.Errorf("got %v, want io.EOF", r.err)
+	for _, input := range []string{"", "X\x00\x00\x00\x04"} {
+		s := listen(t, &auth.Acceptor{Users: knownUsers()}, "tcp", "127.0.0.1:0")
+		if got := exchange(t, s, input); len(got) > 0 {
+			t.Errorf("%q: got the answer %q, want none", input, got)
+		}
+		if r := s.next(t); !errors.Is(r.err, io.EOF) || code(r.err) != "" {
+			t.Errorf("%q: got %v, want io.EOF", input, r.err)
+		}
 	}
 }
 

@@ -16,6 +16,10 @@ var (
 	errHalfSASL    = errors.New("incomplete password message")
 )
 
+// goodbye begins a Terminate. node-postgres sends one where its user ends a
+// connection that has just been made; PostgreSQL hangs up without a word.
+var goodbye = [4]byte{wire.Terminate}
+
 // readStartup reads one packet of the form that has no type: its length, then
 // its body of at least four bytes. The error is io.EOF if the client left
 // instead of sending one.
@@ -23,6 +27,10 @@ func readStartup(r io.Reader) ([]byte, error) {
 	var word [4]byte
 	if _, err := io.ReadFull(r, word[:]); err != nil {
 		return nil, unfinished(err, errHalfStartup)
+	}
+	if word == goodbye {
+		_, _ = io.ReadFull(r, word[:1]) // closing with unread bytes would reset the connection
+		return nil, io.EOF
 	}
 	n, err := wire.StartupLength(word)
 	if err != nil {

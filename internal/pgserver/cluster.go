@@ -28,7 +28,7 @@ const (
 func clusterMajor(data string) (string, error) {
 	text, err := os.ReadFile(filepath.Join(data, "PG_VERSION"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+		return "", checkEmpty(data)
 	}
 	if err != nil {
 		return "", fmt.Errorf("read the version of the data in %s: %w", data, err)
@@ -37,6 +37,18 @@ func clusterMajor(data string) (string, error) {
 		return "", fmt.Errorf("%s holds a PostgreSQL cluster that weir did not make: name an empty folder, or start that server and give weir its URL", data)
 	}
 	return strings.TrimSpace(string(text)), nil
+}
+
+// checkEmpty refuses a folder that holds something else than a cluster.
+func checkEmpty(data string) error {
+	entries, err := os.ReadDir(data)
+	if len(entries) > 0 {
+		return fmt.Errorf("%s is not empty and holds no PostgreSQL cluster: name an empty folder, or one that does not exist", data)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // initialize makes the cluster. It takes half a second, which is why no

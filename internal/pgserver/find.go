@@ -114,7 +114,7 @@ func number(path string) int {
 func inspect(dir string) (string, error) {
 	for _, program := range programs {
 		if _, err := exec.LookPath(filepath.Join(dir, program)); err != nil {
-			return "", fmt.Errorf("%s holds no PostgreSQL server: %w", dir, err)
+			return "", fmt.Errorf("%s holds no PostgreSQL server: it has no program %s", dir, program)
 		}
 	}
 	// The answer reads "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)".

@@ -196,7 +196,7 @@ func TestStartFailures(t *testing.T) {
 		{"setting that does not exist", pgserver.Options{Settings: map[string]string{"max_conections": "1"}}, `unrecognized configuration parameter "max_conections"`},
 		{"somebody else's cluster", pgserver.Options{Data: foreign}, "a PostgreSQL cluster that weir did not make"},
 		{"another version's data", pgserver.Options{Data: older, Version: "15"}, "data of PostgreSQL 9.6, which version "},
-		{"folder in use", pgserver.Options{Data: full}, "exists but is not empty"},
+		{"folder in use", pgserver.Options{Data: full}, "is not empty and holds no PostgreSQL cluster"},
 		{"folder without a server", pgserver.Options{Bin: full}, "holds no PostgreSQL server"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

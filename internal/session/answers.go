@@ -4,7 +4,6 @@ package session
 
 import (
 	"github.com/weir-pg/weir/internal/sqlstate"
-	"github.com/weir-pg/weir/internal/upstream"
 )
 
 // fate is what becomes of the answer to a message.
@@ -30,15 +29,14 @@ const (
 type answer struct {
 	kind    byte // the type of the message that asks; internal for weir's own commands
 	fate    fate
-	unnamed bool                // Parse, Close: of the unnamed statement
-	added   bool                // Parse: it gave the upstream a named statement
-	name    string              // Parse, Close: the client's name for the statement
-	st      *statement          // Parse, Bind, Describe, Execute: the statement, where it matters
-	before  *statement          // Parse, Close of the unnamed statement: what it was
-	prev    *prepared           // Close: what name stood for
-	evicted *upstream.Statement // Close of weir's own: what the upstream had too many of
-	copies  int                 // Query, Execute, Sync: how many ends of a copy were sent after it
-	err     *sqlstate.Error     // replaced: weir's own
+	unnamed bool            // Parse, Close: of the unnamed statement
+	added   bool            // Parse: it gave the upstream a named statement
+	name    string          // Parse, Close: the client's name for the statement
+	st      *statement      // Parse, Bind, Describe, Execute: the statement, where it matters
+	before  *statement      // Parse, Close of the unnamed statement: what it was
+	prev    *prepared       // Close: what name stood for
+	copies  int             // Query, Execute, Sync: how many ends of a copy were sent after it
+	err     *sqlstate.Error // replaced: weir's own
 }
 
 // internal is the kind of a whole simple query of weir's own.
@@ -66,6 +64,9 @@ func (q *answers) reset() {
 }
 
 func (q *answers) empty() bool { return q.head == len(q.list) }
+
+// between reports whether what is sent next begins a group.
+func (q *answers) between() bool { return q.empty() || q.list[len(q.list)-1].ends() }
 
 // groups returns how many ReadyForQuery are due.
 func (q *answers) groups() int { return q.ends }

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/weir-pg/weir/internal/loop"
 	"github.com/weir-pg/weir/internal/observe"
@@ -70,7 +71,7 @@ func (e *Env) giveBack(x *exchange) {
 	}
 }
 
-// Len returns how many clients are logged in.
+// Len returns how many clients are logged in, or are being sent away.
 func (e *Env) Len() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -132,21 +133,37 @@ func (e *Env) Drain() <-chan struct{} {
 		}
 	}
 	e.mu.Unlock()
-	for _, s := range e.all() {
-		s.client.Loop().Post(loop.Func(func() {
-			if s.State() == Idle && !s.client.Readable() {
-				s.dismiss()
-			}
-		}))
-	}
+	e.onLoops(func(s *Session) {
+		if s.State() == Idle && !s.client.Readable() {
+			s.dismiss()
+		}
+	})
 	return gone
 }
 
-// Abort closes every client now, whatever it does.
-func (e *Env) Abort() {
+// abortPatience is how long PostgreSQL may take to cancel what is cut.
+const abortPatience = 5 * time.Second
+
+// Abort closes every client now, whatever it does, and returns when none is
+// left. gone is what Drain returned. What runs is cancelled, so that nothing of
+// it is left at PostgreSQL; an upstream that does not answer is cut.
+func (e *Env) Abort(gone <-chan struct{}) {
 	e.aborting.Store(true)
+	e.onLoops((*Session).abort)
+	late := time.NewTimer(abortPatience)
+	defer late.Stop()
+	select {
+	case <-gone:
+	case <-late.C:
+		e.onLoops((*Session).sever)
+		<-gone
+	}
+}
+
+// onLoops calls f for every session, on its loop.
+func (e *Env) onLoops(f func(*Session)) {
 	for _, s := range e.all() {
-		s.client.Loop().Post(loop.Func(func() { s.abort() }))
+		s.client.Loop().Post(loop.Func(func() { f(s) }))
 	}
 }
 
@@ -170,13 +187,26 @@ func (s *Session) abort() {
 	switch s.State() {
 	case Idle:
 		s.dismiss()
+		s.close()
 	case Waiting:
-		if s.pool.conns.Leave(&s.waiter) {
-			s.dismiss()
+		if !s.pool.conns.Leave(&s.waiter) {
+			s.client.Break() // its task is about to begin
+			return
 		}
+		s.dismiss()
+		s.close()
 	case Active:
 		s.client.Break() // its task finds the end of the stream
+	case Closing:
+		s.close()
 	case Closed:
+	}
+}
+
+// sever breaks the upstream of a client that waits for it.
+func (s *Session) sever() {
+	if up, _ := s.held(); up != nil {
+		up.Break()
 	}
 }
 

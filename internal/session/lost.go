@@ -16,6 +16,7 @@ import (
 // keeps its own: what it asked is answered with an error that says what is
 // known of the outcome, and an open transaction block has failed.
 func (x *exchange) upstreamLost(cause error) {
+	farewell := x.fatal
 	err := x.lossError(cause)
 	if a := x.due.first(); a != nil && a.kind == internal {
 		x.complain = err
@@ -37,6 +38,10 @@ func (x *exchange) upstreamLost(cause error) {
 	x.toUp.waste()
 	x.discardUpstream("lost: " + cause.Error())
 	x.pool().stats.Errors.Add(string(err.Code))
+	if x.pool().sessionMode() && !broken && bytes.HasSuffix(farewell, endOfFields) {
+		x.sendAway(farewell)
+		return
+	}
 	if broken || x.pool().sessionMode() {
 		err.Hint = "Connect again."
 		x.refuse(err)
@@ -45,6 +50,20 @@ func (x *exchange) upstreamLost(cause error) {
 	}
 	x.s.lost = inBlock
 	x.answerLost(ends, err)
+}
+
+// endOfFields is the end of an ErrorResponse: that of the last field's value,
+// and that of the list. One too long for the buffer is not kept whole.
+var endOfFields = []byte{0, 0}
+
+// sendAway ends a client that had its upstream to itself with the words with
+// which PostgreSQL ended that.
+func (x *exchange) sendAway(farewell []byte) {
+	x.toClient.insert(func(out []byte) []byte {
+		out = wire.AppendHeader(out, wire.ErrorResponse, wire.HeaderSize+len(farewell))
+		return append(out, farewell...)
+	})
+	x.leaving, x.refused = true, true
 }
 
 // answerLost answers everything that was under way when the upstream was lost:

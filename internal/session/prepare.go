@@ -21,7 +21,12 @@ import (
 // parse handles Parse.
 func (x *exchange) parse(size int) bool {
 	if !x.toUp.whole(size) {
-		return x.parseUnseen(size)
+		if size > longestText {
+			return x.parseUnseen(size)
+		}
+		x.send() // keeps the upstream until the rest has come
+		x.toUp.grow(size)
+		return false
 	}
 	m, err := wire.ReadParse(x.toUp.body(size))
 	if err != nil {
@@ -59,9 +64,10 @@ func (x *exchange) parseUnseen(size int) bool {
 		return true
 	}
 	x.send()
-	x.due.push(answer{kind: 'P', unnamed: true, before: x.s.unnamed})
-	x.s.unnamed = nil
-	x.up.Prepared.Unnamed = &someStatement
+	st := &statement{unseen: true, clients: 1}
+	x.due.push(answer{kind: 'P', unnamed: true, st: st, before: x.s.unnamed})
+	x.s.unnamed = st
+	x.up.Prepared.Unnamed = &st.Statement
 	x.toUp.keep(size)
 	return true
 }
@@ -117,7 +123,7 @@ func (x *exchange) parseNamed(m wire.ParseMessage, size int) bool {
 		x.provoke(size, &sqlstate.Error{
 			Code:    sqlstate.OutOfMemory,
 			Message: "this client's prepared statements take too much memory",
-			Detail:  fmt.Sprintf("They have %d bytes of text; with this one they would have more than pool.max_statement_bytes = %d.", x.s.bytes, x.pool().config.MaxStatementBytes),
+			Detail:  fmt.Sprintf("They take %d bytes; with this one they would take more than pool.max_statement_bytes = %d.", x.s.bytes, x.pool().config.MaxStatementBytes),
 			Hint:    "Close prepared statements that are not used any more, or raise pool.max_statement_bytes.",
 		})
 		return true
@@ -141,7 +147,6 @@ func (x *exchange) parseNamed(m wire.ParseMessage, size int) bool {
 		out = wire.AppendHeader(out, wire.Parse, size-len(m.Name)+len(st.Name))
 		return wire.AppendCString(out, st.Name)
 	})
-	x.evict()
 	return true
 }
 
@@ -219,7 +224,6 @@ func (x *exchange) ensure(st *statement) {
 	x.toUp.insert(func(out []byte) []byte {
 		return wire.AppendParse(out, st.Name, st.Text, []byte(st.OIDs))
 	})
-	x.evict()
 }
 
 // someStatement stands for an unnamed statement that the upstream may have and
@@ -247,14 +251,15 @@ func (x *exchange) ensureUnnamed() {
 	}
 }
 
-// evict closes statements on the upstream beyond its limit.
+// evict closes statements on the upstream beyond its limit. It is done where a
+// group begins, so that no failure in front of the Close can have it skipped.
 func (x *exchange) evict() {
 	for {
 		old := x.up.Prepared.Surplus()
 		if old == nil {
 			return
 		}
-		x.due.push(answer{kind: 'C', fate: swallowed, evicted: old})
+		x.due.push(answer{kind: 'C', fate: swallowed})
 		x.toUp.insert(func(out []byte) []byte {
 			return wire.AppendTarget(out, wire.Close, wire.Statement, old.Name)
 		})

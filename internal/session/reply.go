@@ -139,12 +139,13 @@ func (x *exchange) ready(size int) {
 	if a == nil {
 		return // a server that says more than it was asked
 	}
+	asked := a.kind != internal && a.fate != swallowed // by the client; pop ends a
 	x.due.pop()
 	x.fake()
 	if x.hurt == nil {
 		x.healed = false
 	}
-	if a.kind != internal {
+	if asked {
 		x.observeQuery()
 	}
 	if x.due.empty() {

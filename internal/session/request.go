@@ -77,12 +77,8 @@ func (x *exchange) complete(typ byte, size int) bool {
 		if x.up != nil {
 			return true // a stream of bytes
 		}
-	case wire.Parse:
-		if size <= longestText {
-			p.grow(size)
-			return false
-		}
-	case wire.Query, wire.Bind:
+	case wire.Parse, wire.Query, wire.Bind:
+		// What does not fit stays in the socket while the client waits.
 	default:
 		if size > longestName {
 			x.refuse(violation("a message of type %q with %d bytes is too long; the connection is closed", typ, size))
@@ -135,6 +131,9 @@ func (x *exchange) copyIn(typ byte, size int) bool {
 
 // send notes that something is about to be sent to the upstream.
 func (x *exchange) send() {
+	if !x.copying && x.due.between() {
+		x.evict()
+	}
 	if !x.synced {
 		return
 	}

@@ -68,7 +68,7 @@ type Session struct {
 	meaning  string // of settings, as part of a statement's key
 	unnamed  *statement
 	named    map[string]*prepared
-	bytes    int    // of text in named
+	bytes    int    // that the statements in named take
 	in       []byte // what the client sent and nobody has looked at yet
 	drop     int    // how many more bytes of a refused message are to come
 	skipping bool   // an error was answered: discard until Sync
@@ -195,6 +195,7 @@ func (s *Session) close() {
 	}
 	s.retire(Closed)
 	_ = s.client.Close() // nobody is left to hear of it
+	s.env.forget(s)
 }
 
 // retire gives back what the client has but its socket.
@@ -206,7 +207,6 @@ func (s *Session) retire(to State) {
 			s.env.dictionary.release(p.statement)
 		}
 		s.unnamed, s.named, s.in = nil, nil, nil
-		s.env.forget(s)
 		s.pool.Drop()
 	}
 	s.setState(to)

@@ -9,6 +9,7 @@ import (
 	"unique"
 
 	"github.com/weir-pg/weir/internal/auth"
+	"github.com/weir-pg/weir/internal/sqlstate"
 	"github.com/weir-pg/weir/internal/wire"
 )
 
@@ -87,14 +88,16 @@ var followed = map[string]bool{
 // startSettings returns the settings in a client's start-up packet: its own
 // parameters and, overridden by them, those in options.
 func startSettings(login *auth.Login) (Settings, error) {
-	m := make(map[string]string)
+	// Without one a client has no name, rather than weir's own.
+	m := map[string]string{"application_name": ""}
 	for _, p := range login.Params {
 		if p.Name != "options" {
 			continue
 		}
 		list, err := wire.ParseOptions(p.Value)
 		if err != nil {
-			return noSettings, err
+			// As PostgreSQL says it (process_postgres_switches).
+			return noSettings, &sqlstate.Error{Severity: sqlstate.SeverityFatal, Code: sqlstate.SyntaxError, Message: err.Error()}
 		}
 		for _, o := range list {
 			m[strings.ToLower(o.Name)] = o.Value

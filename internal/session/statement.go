@@ -16,9 +16,13 @@ const (
 	// sharedText is the longest text that the dictionary shares between clients.
 	sharedText = 64 << 10 // 64 KiB
 
-	// dictionaryIdle is how many bytes of text the dictionary keeps that no
-	// client has prepared at the moment, so that a client which prepares, runs
-	// and forgets costs no memory each time.
+	// statementSize is about what a statement takes beside its text: many short
+	// texts must not escape the bounds.
+	statementSize = 256 // 256 bytes
+
+	// dictionaryIdle is how many bytes of statements the dictionary keeps that
+	// no client has prepared at the moment, so that a client which prepares,
+	// runs and forgets costs no memory each time.
 	dictionaryIdle = 16 << 20 // 16 MiB
 )
 
@@ -32,6 +36,7 @@ type statement struct {
 	kind    sqltext.Kind // of a single statement; what has to be noticed when it runs
 	meaning string       // the settings that change what the text means
 	hash    uint64
+	unseen  bool        // too long to be kept: only the upstream it was sent to has it
 	proven  atomic.Bool // PostgreSQL has accepted it
 
 	// Of a DEALLOCATE of one of the client's own statements.
@@ -45,7 +50,7 @@ type statement struct {
 }
 
 // size is what a client that holds the statement is charged, in bytes.
-func (s *statement) size() int { return len(s.Text) + len(s.OIDs) }
+func (s *statement) size() int { return statementSize + len(s.Text) + len(s.OIDs) }
 
 // Dictionary finds the one statement for a text, its parameter types and the
 // settings that change its meaning, whoever prepares it under whatever name.
@@ -55,7 +60,7 @@ type Dictionary struct {
 	mu       sync.Mutex
 	entries  map[uint64][]*statement // guarded by mu; by hash
 	idle     statement               // guarded by mu; the ring of those with no client: next is the latest
-	idleSize int                     // guarded by mu; bytes of text in idle
+	idleSize int                     // guarded by mu; bytes of the statements in idle
 	last     uint64                  // guarded by mu; the number in the newest name
 }
 

@@ -62,11 +62,8 @@ func (x *exchange) undo(a *answer, failed bool) {
 		x.undoParse(a)
 	case a.kind == 'C' && a.unnamed:
 		x.undoUnnamed(a, false)
-	case a.kind == 'C' && a.evicted != nil:
-		x.up.Prepared.Add(a.evicted)
-		x.up.Prepared.Confirm(a.evicted)
 	case a.kind == 'C' && a.prev != nil:
-		x.s.setNamed(a.name, a.prev)
+		x.undoClose(a)
 	case a.kind == 'Q':
 		x.up.Prepared.Unnamed = &someStatement
 	}
@@ -89,6 +86,16 @@ func (x *exchange) undoUnnamed(a *answer, failed bool) {
 		d.release(a.before)
 		x.s.unnamed = nil
 	}
+}
+
+// undoClose takes back a Close of a named statement. If a later group has used
+// the name again, that stays.
+func (x *exchange) undoClose(a *answer) {
+	if x.s.named[a.name] != nil {
+		x.s.env.dictionary.release(a.prev.statement)
+		return
+	}
+	x.s.setNamed(a.name, a.prev)
 }
 
 // undoParse takes back a Parse of a named statement.

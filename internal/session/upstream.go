@@ -163,6 +163,7 @@ func (x *exchange) bring() bool {
 func (x *exchange) command(sql string) error {
 	x.complain = nil
 	x.synced = false
+	x.up.Prepared.Unnamed = nil // a simple query ends it
 	x.due.push(answer{kind: internal})
 	x.toUp.insert(func(out []byte) []byte { return wire.AppendQuery(out, sql) })
 	x.settleDue()
@@ -185,6 +186,9 @@ func (x *exchange) settleDue() {
 func (x *exchange) detach() *Upstream {
 	up := x.up
 	up.Attach(nil)
+	if st := x.s.unnamed; st != nil && st.unseen {
+		x.s.unnamed = nil
+	}
 	x.s.link(nil, time.Time{})
 	x.up, x.asked = nil, time.Time{}
 	x.copying, x.barrier, x.fence, x.cancelled = false, false, false, false

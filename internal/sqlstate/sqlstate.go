@@ -22,8 +22,6 @@ const (
 	TransactionUnknown Code = "08007"
 	// FeatureNotSupported: a protocol version or option that weir does not speak.
 	FeatureNotSupported Code = "0A000"
-	// InvalidParameterValue: a start-up setting with a value PostgreSQL would refuse.
-	InvalidParameterValue Code = "22023"
 	// InFailedTransaction: a statement in a block whose upstream was lost.
 	InFailedTransaction Code = "25P02"
 	// InvalidStatementName: a prepared statement that this client does not have.
@@ -34,6 +32,8 @@ const (
 	InvalidPassword Code = "28P01"
 	// InvalidCatalogName: no such database.
 	InvalidCatalogName Code = "3D000"
+	// SyntaxError: start-up options that PostgreSQL could not read.
+	SyntaxError Code = "42601"
 	// UndefinedObject: a start-up setting that does not exist.
 	UndefinedObject Code = "42704"
 	// OutOfMemory: a client's or weir's bound on remembered statements is reached.
@@ -41,8 +41,6 @@ const (
 	// TooManyConnections: no upstream connection became free in time, or max_clients is reached.
 	// What it answers was never executed.
 	TooManyConnections Code = "53300"
-	// ProgramLimitExceeded: a message that is larger than weir can hold where it must hold it.
-	ProgramLimitExceeded Code = "54000"
 	// QueryCanceled: a request that was cancelled while it waited in the queue.
 	QueryCanceled Code = "57014"
 	// AdminShutdown: weir is stopping.

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package weir_test
+
+import (
+	"io"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/weir-pg/weir"
+	"github.com/weir-pg/weir/internal/testpg"
+)
+
+// counter is a listener that passes connections on to a server and counts them.
+type counter struct {
+	net.Listener
+	server string
+	total  atomic.Int64 // connections ever
+	open   atomic.Int64
+	most   atomic.Int64 // open at once
+	wait   sync.WaitGroup
+}
+
+// count puts a counter before the server of a URL, and returns the URL of the
+// counter.
+func count(t testing.TB, dsn string) (*counter, string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &counter{Listener: l, server: host(t, dsn)}
+	c.wait.Go(c.serve)
+	t.Cleanup(func() {
+		_ = l.Close()
+		c.wait.Wait()
+	})
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Host = l.Addr().String()
+	return c, u.String()
+}
+
+func (c *counter) serve() {
+	for {
+		conn, err := c.Accept()
+		if err != nil {
+			return
+		}
+		c.total.Add(1)
+		n := c.open.Add(1)
+		for most := c.most.Load(); n > most && !c.most.CompareAndSwap(most, n); most = c.most.Load() {
+		}
+		c.wait.Go(func() {
+			defer c.open.Add(-1)
+			c.pass(conn)
+		})
+	}
+}
+
+// pass carries bytes both ways until both sides have ended.
+func (c *counter) pass(client net.Conn) {
+	defer client.Close()
+	server, err := net.Dial("tcp", c.server)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	var back sync.WaitGroup
+	back.Go(func() {
+		_, _ = io.Copy(client, server)
+		_ = client.Close()
+	})
+	_, _ = io.Copy(server, client)
+	_ = server.Close()
+	back.Wait()
+}
+
+func TestWrongUpstreamPasswordIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	admin := testpg.URL(t)
+	c, dsn := count(t, testpg.Role(t, admin, ""))
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := u.User.Username()
+	u.User = url.UserPassword(name, "wrong")
+	g := open(t, u.String(), func(c *weir.Config) { c.Pool.Min = 2 })
+	var wait sync.WaitGroup
+	for range 50 {
+		wait.Go(func() {
+			_, err := pgx.Connect(bounded(t), g.url()) // with the password that weir was given
+			if code(err) != "28P01" || !strings.Contains(err.Error(), name) {
+				t.Errorf("got %v, want 28P01 that names the role", err)
+			}
+		})
+	}
+	wait.Wait()
+	if n := c.total.Load(); n > 4 {
+		t.Errorf("50 clients made %d logins at PostgreSQL", n)
+	}
+	if err := g.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), name) {
+		t.Errorf("Ready says %v, want that the role is refused", err)
+	}
+	if text := g.log.String(); strings.Count(text, "cannot open a connection to PostgreSQL") != 1 || !strings.Contains(text, name) {
+		t.Errorf("the log should say once that the role was refused:\n%s", text)
+	}
+}

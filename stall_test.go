@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package weir_test
+
+import (
+	"context"
+	"math"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/weir-pg/weir/internal/testpg"
+)
+
+// longestStint is how long a loop may stay away from its poller under load. The
+// machine is shared with PostgreSQL and the clients, so it is generous: a
+// blocking call on a loop takes seconds.
+const longestStint = 0.5 // s
+
+// TestNoLoopStalls mixes what could hold up a loop: logins, large results,
+// cancels, clients that go, TLS. It runs alone.
+func TestNoLoopStalls(t *testing.T) {
+	g := open(t, testpg.URL(t), poolOf(4))
+	ctx, stop := context.WithTimeout(t.Context(), 2*time.Second)
+	defer stop()
+	var wait sync.WaitGroup
+	forever := func(f func()) {
+		wait.Go(func() {
+			for ctx.Err() == nil && !t.Failed() {
+				f()
+			}
+		})
+	}
+	for range 4 {
+		conn := g.connect(t)
+		forever(func() { must(t, conn, "select 1") })
+	}
+	large := g.connect(t, "sslmode=require")
+	forever(func() { must(t, large, "select repeat('x', 1000) from generate_series(1, 5000)") })
+	text := strings.Repeat("x", 1<<20)
+	writer := g.connect(t)
+	forever(func() { must(t, writer, "select length('"+text+"')") })
+	forever(func() {
+		conn, err := pgx.Connect(bounded(t), g.url("sslmode=require"))
+		if err != nil {
+			t.Errorf("connect: %v", err)
+			return
+		}
+		_ = conn.PgConn().Conn().Close() // without a goodbye
+	})
+	victim := g.raw(t)
+	forever(func() {
+		victim.query(t, "select pg_sleep(0.01)")
+		g.cancel(t, victim.pid, victim.secret, false)
+		victim.transcript(t, 1)
+	})
+	wait.Wait()
+	for _, l := range g.Status().Loops {
+		t.Logf("loop %d: %d stints, p50 %v s, p99 %v s", l.Number, l.Busy.Count, l.Busy.P50, l.Busy.P99)
+		if l.Busy.P99 > longestStint || math.IsNaN(l.Busy.P99) {
+			t.Errorf("loop %d was away from its poller for %v s (p99)", l.Number, l.Busy.P99)
+		}
+	}
+}

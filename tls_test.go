@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package weir_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/weir-pg/weir"
+	"github.com/weir-pg/weir/internal/config"
+	"github.com/weir-pg/weir/internal/testpg"
+)
+
+// certificate writes a certificate for 127.0.0.1 with its key, which is its own
+// authority, and returns the two paths.
+func certificate(t testing.TB, until time.Time) (cert, key string) {
+	t.Helper()
+	secret, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: "weir test"},
+		NotBefore:    until.Add(-48 * time.Hour), NotAfter: until,
+		IsCA: true, BasicConstraintsValid: true,
+		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, secret.Public(), secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	return save(t, filepath.Join(dir, "cert.pem"), "CERTIFICATE", der), save(t, filepath.Join(dir, "key.pem"), "PRIVATE KEY", private)
+}
+
+func save(t testing.TB, path, kind string, der []byte) string {
+	t.Helper()
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// certified has weir serve a certificate that a client can verify.
+func certified(t testing.TB) (change func(*weir.Config), root string) {
+	t.Helper()
+	cert, key := certificate(t, time.Now().Add(time.Hour))
+	return func(c *weir.Config) { c.ClientTLS.Cert, c.ClientTLS.Key = cert, key }, cert
+}
+
+// secured checks that a client is in TLS and can be used.
+func secured(t testing.TB, g *gateway, params ...string) {
+	t.Helper()
+	conn := g.connect(t, params...)
+	if conn.PgConn().Conn().LocalAddr() == nil || !isTLS(conn) {
+		t.Errorf("%v: the connection is not in TLS", params)
+	}
+	for range 3 {
+		if got := ask(t, conn, "select 'in TLS'"); got != "in TLS" {
+			t.Errorf("%v: got %q", params, got)
+		}
+	}
+}
+
+func isTLS(conn *pgx.Conn) bool {
+	_, ok := conn.PgConn().Conn().(interface {
+		CloseWrite() error
+		VerifyHostname(string) error
+	})
+	return ok
+}
+
+func TestTLSWithoutACertificateOfOnesOwn(t *testing.T) {
+	t.Parallel()
+	g := open(t, testpg.URL(t))
+	secured(t, g, "sslmode=require")
+	secured(t, g, "sslmode=require", "channel_binding=require")
+	secured(t, g, "sslmode=require", "sslnegotiation=direct")
+	if _, err := g.try(t, "sslmode=verify-full"); err == nil {
+		t.Error("a client that verifies accepted weir's self-signed certificate")
+	}
+}
+
+func TestTLSWithAConfiguredCertificate(t *testing.T) {
+	t.Parallel()
+	change, root := certified(t)
+	g := open(t, testpg.URL(t), change)
+	secured(t, g, "sslmode=verify-full", "sslrootcert="+root)
+	secured(t, g, "sslmode=verify-full", "sslrootcert="+root, "channel_binding=require")
+	secured(t, g, "sslmode=verify-full", "sslrootcert="+root, "sslnegotiation=direct", "channel_binding=require")
+	secured(t, g, "sslmode=verify-full", "sslrootcert="+root, "min_protocol_version=3.2", "max_protocol_version=3.2")
+}
+
+func TestTLSModes(t *testing.T) {
+	t.Parallel()
+	required := open(t, testpg.URL(t), func(c *weir.Config) { c.ClientTLS.Mode = config.TLSRequire })
+	secured(t, required, "sslmode=require")
+	if _, err := required.try(t, "sslmode=disable"); code(err) != "08004" || !strings.Contains(err.Error(), "TLS") {
+		t.Errorf("a client without TLS where it is required got %v, want 08004", err)
+	}
+	disabled := open(t, testpg.URL(t), func(c *weir.Config) { c.ClientTLS.Mode = config.TLSDisable })
+	disabled.connect(t, "sslmode=prefer")
+	if _, err := disabled.try(t, "sslmode=require"); err == nil {
+		t.Error("a client got TLS where it is disabled")
+	}
+}
+
+func TestTLSCarriesLargeQueriesAndResults(t *testing.T) {
+	t.Parallel()
+	g := open(t, testpg.URL(t))
+	conn := g.connect(t, "sslmode=require")
+	const size = 10 << 20 // 10 MiB
+	sent := strings.Repeat("0123456789abcdef", size/16)
+	var got string
+	if err := conn.QueryRow(bounded(t), "select $1::text || 'end'", sent).Scan(&got); err != nil || got != sent+"end" {
+		t.Errorf("a value of %d bytes came back with %d bytes, %v", size, len(got), err)
+	}
+	if n := ask(t, conn, "select length('"+sent+"')"); n != "10485760" {
+		t.Errorf("a simple query with a text of %d bytes gave %s", size, n)
+	}
+	g.balanced(t)
+}
+
+func TestTLSPipelines(t *testing.T) {
+	t.Parallel()
+	g := open(t, testpg.URL(t), poolOf(1))
+	r := g.raw(t, "sslmode=require")
+	const groups = 200
+	var pipeline []pgproto3.FrontendMessage
+	for range groups {
+		pipeline = append(pipeline, group("select 1")...)
+	}
+	r.send(t, pipeline...)
+	want := strings.TrimSuffix(strings.Repeat("1 2 D C Z(I) ", groups), " ")
+	if got := r.transcript(t, groups); got != want {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestTLSClientsAreParkedAndWoken has many idle clients in TLS take turns.
+func TestTLSClientsAreParkedAndWoken(t *testing.T) {
+	t.Parallel()
+	g := open(t, testpg.URL(t), poolOf(2))
+	var clients []*pgx.Conn
+	for range 20 {
+		clients = append(clients, g.connect(t, "sslmode=require"))
+	}
+	for range 10 {
+		for _, conn := range clients {
+			if got := ask(t, conn, "select 1"); got != "1" {
+				t.Fatalf("got %q", got)
+			}
+		}
+	}
+	if s := g.Status(); s.Clients.Idle != 20 {
+		t.Errorf("%d idle clients, want 20", s.Clients.Idle)
+	}
+}
+
+func TestHandshakesThatFailDoNotDisturbOthers(t *testing.T) {
+	t.Parallel()
+	g := open(t, testpg.URL(t), hastyLogin)
+	stop := bystander(t, g)
+	defer stop()
+	hello := []byte{22, 3, 1, 0, 100}
+	for _, sent := range [][]byte{
+		{0, 0, 0, 8, 4, 210, 22, 47},                                // SSLRequest, then silence
+		append([]byte{0, 0, 0, 8, 4, 210, 22, 47}, "plain text"...), // and then no handshake
+		append([]byte{0, 0, 0, 8, 4, 210, 22, 47}, hello...),        // half a ClientHello
+		hello, // the same, directly
+		{0, 0, 0, 8, 4, 210, 22, 47, 0, 0, 0, 8, 4, 210, 22, 47},      // twice
+		{0, 0, 0, 8, 4, 210, 22, 48, 0, 0, 0, 8, 4, 210, 22, 48, 'x'}, // GSSENCRequest twice
+	} {
+		r := g.dial(t)
+		r.write(t, sent)
+		if got := r.ends(t); got != "EOF" && got != "reset" {
+			t.Errorf("after % x: %s", sent, got)
+		}
+	}
+	until(t, "the logins to end", func() bool { return g.Status().Clients.Login == 0 })
+}
