@@ -98,7 +98,7 @@ func (g *Group) Close() error {
 	g.done.Wait()
 	var errs []error
 	for _, l := range g.loops {
-		errs = append(errs, l.poller.close())
+		errs = append(errs, l.close())
 	}
 	return errors.Join(errs...)
 }
@@ -123,6 +123,7 @@ type Loop struct {
 
 	mu     sync.Mutex
 	posted []Job // guarded by mu
+	closed bool  // guarded by mu; the poller is gone
 }
 
 // Index returns the loop's number in its group.
@@ -132,11 +133,20 @@ func (l *Loop) Index() int { return l.index }
 // run in the order in which they were posted.
 func (l *Loop) Post(j Job) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.posted = append(l.posted, j)
-	l.mu.Unlock()
-	if l.asleep.Load() && l.asleep.CompareAndSwap(true, false) {
+	// With the lock held, so that close cannot come between.
+	if l.asleep.Load() && l.asleep.CompareAndSwap(true, false) && !l.closed {
 		l.poller.wake()
 	}
+}
+
+// close ends the poller of a loop that has stopped.
+func (l *Loop) close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	return l.poller.close()
 }
 
 // After posts j once d has passed. Stop the timer to prevent it; a job that is
@@ -172,17 +182,20 @@ func (l *Loop) keep(t *Task) bool {
 
 // run is the loop's life.
 func (l *Loop) run() {
-	woke := time.Now()
+	began := time.Now()
 	for !l.stopped {
 		ran := l.runPosted()
 		// A first look without blocking skips the scheduler's bookkeeping
 		// around a system call, and under load it nearly always finds work.
 		n := l.poller.poll(0)
-		if n == 0 && !ran {
-			l.group.opts.Busy(l.index, time.Since(woke))
+		now := time.Now()
+		if n > 0 || ran {
+			l.group.opts.Busy(l.index, now.Sub(began))
+		} else {
 			n = l.sleep()
-			woke = time.Now()
+			now = time.Now()
 		}
+		began = now
 		l.dispatch(n)
 	}
 	for _, t := range l.idle {

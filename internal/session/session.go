@@ -119,10 +119,24 @@ func (s *Session) Ready(*loop.Conn) {
 // leaveQueue ends the wait of a client that has gone. One that said goodbye
 // after its request is served first, as PostgreSQL would.
 func (s *Session) leaveQueue() {
+	s.readAhead()
 	if endsInTerminate(s.in) || !s.pool.conns.Leave(&s.waiter) {
 		return
 	}
 	s.close()
+}
+
+// readAhead takes in what a client that has gone left in its socket, as far as
+// that is not more than a request.
+func (s *Session) readAhead() {
+	var b [1 << 10]byte
+	for len(s.in) < pipeSize {
+		n, err := s.client.Read(b[:])
+		s.in = append(s.in, b[:n]...)
+		if err != nil {
+			return
+		}
+	}
 }
 
 // endsInTerminate reports whether the last whole message in b is Terminate.
