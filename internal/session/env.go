@@ -134,8 +134,14 @@ func (e *Env) Drain() <-chan struct{} {
 	}
 	e.mu.Unlock()
 	e.onLoops(func(s *Session) {
-		if s.State() == Idle && !s.client.Readable() {
-			s.dismiss()
+		switch s.State() {
+		case Idle:
+			if !s.client.Readable() {
+				s.dismiss()
+			}
+		case Active:
+			s.client.Wake() // it may be idle, and keep its upstream
+		case Waiting, Closing, Closed:
 		}
 	})
 	return gone

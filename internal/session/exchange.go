@@ -46,13 +46,18 @@ type exchange struct {
 	refused bool                  // the client is sent away with an error
 	hungUp  bool                  // the client cannot be written to any more
 
-	hurt      *injury         // an error that may be healed, from its arrival to the end of its group
-	healed    bool            // the present group was sent again; that is done once
-	answering bool            // part of the present group's answer has gone to the client
-	rows      uint64          // what weir itself was told of a statement's columns
-	cancelled bool            // the client has gone, and a cancel was sent for what it left
-	asking    sqltext.Kinds   // the kinds of statements under way
-	complain  *sqlstate.Error // what the upstream answered to a command of weir's own
+	hurt      *injury           // an error that may be healed, from its arrival to the end of its group
+	healed    bool              // the present group was sent again; that is done once
+	answering bool              // part of the present group's answer has gone to the client
+	former    Settings          // the client's before DISCARD ALL, until its group ends; else zero
+	rows      uint64            // what weir itself was told of a statement's columns
+	cancelled bool              // the client has gone, and a cancel was sent for what it left
+	touched   bool              // settings may have been changed that PostgreSQL does not report
+	pin       string            // why the client may have to keep its upstream, once what runs has ended
+	hidden    []string          // those of them that have to be asked for by name
+	rowsOf    map[string]string // what a query of weir's own returned, while it runs
+	asking    sqltext.Kinds     // the kinds of statements under way
+	complain  *sqlstate.Error   // what the upstream answered to a command of weir's own
 }
 
 // run serves the client until it is idle, waits in the queue, or has left. Each
@@ -70,6 +75,11 @@ func (x *exchange) run() {
 			x.mend()
 		case x.up != nil && x.leaving && !moved:
 			x.leave()
+		case x.up != nil && x.keeps() && x.between() && x.s.env.draining.Load() && !x.leaving:
+			farewell := *shutdown
+			x.refuse(&farewell)
+		case x.up != nil && x.touched && x.finished():
+			x.learn()
 		case x.up != nil && x.finished():
 			x.letGo()
 		case x.up == nil && x.atRest(moved):
@@ -186,15 +196,17 @@ func (x *exchange) deliver() (moved bool) {
 
 // finished is the one list of reasons to keep the upstream: answers are due, a
 // message is half sent, nothing has ended in ReadyForQuery since something was
-// sent, a transaction block is open, a copy runs, or the pool gives each client
-// its upstream for the session.
-func (x *exchange) finished() bool {
+// sent, a transaction block is open, a copy runs, or the client has left
+// something in the session, or the pool gives each client its upstream anyway.
+func (x *exchange) finished() bool { return x.between() && !x.keeps() }
+
+// between reports whether the client is between two transactions.
+func (x *exchange) between() bool {
 	return x.synced &&
 		x.status == wire.Idle &&
 		x.due.empty() &&
 		!x.toUp.pending() && x.toUp.pass == 0 &&
-		!x.copying &&
-		!x.pool().sessionMode()
+		!x.copying
 }
 
 // atRest reports whether a client without an upstream needs no task: it is in
@@ -230,7 +242,7 @@ func (x *exchange) start(s *Session, t *loop.Task) {
 	x.due.reset()
 	x.status, x.synced, x.copying, x.barrier, x.fence = wire.Idle, true, false, false, false
 	x.waiting, x.leaving, x.refused, x.hungUp = false, false, false, false
-	x.hurt, x.healed, x.answering = nil, false, false
+	x.hurt, x.healed, x.answering, x.former = nil, false, false, Settings{}
 	x.complain, x.fatal, x.asking, x.cancelled = nil, nil, 0, false
 }
 

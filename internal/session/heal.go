@@ -41,13 +41,7 @@ const (
 
 // healable reports whether the error that answers a may be healed.
 func (x *exchange) healable(a *answer, code sqlstate.Code, body []byte) bool {
-	switch code {
-	case cachedPlanChanged:
-		if string(wire.Field(body, fieldRoutine)) != cachedPlanRoutine {
-			return false
-		}
-	case sqlstate.InvalidStatementName:
-	default:
+	if !planChanged(code, body) && code != sqlstate.InvalidStatementName {
 		return false
 	}
 	named := a.st != nil && a.st != x.s.unnamed
@@ -55,6 +49,12 @@ func (x *exchange) healable(a *answer, code sqlstate.Code, body []byte) bool {
 		!x.healed && x.status == wire.Idle && !x.answering &&
 		x.due.groups() == 1 && x.due.list[len(x.due.list)-1].kind == 'S' &&
 		x.toUp.replayable()
+}
+
+// planChanged reports whether an error says that a statement gives other
+// columns now.
+func planChanged(code sqlstate.Code, body []byte) bool {
+	return code == cachedPlanChanged && string(wire.Field(body, fieldRoutine)) == cachedPlanRoutine
 }
 
 // mend heals what is hurt, once the upstream has ended the group, or gives the
@@ -85,10 +85,10 @@ func (x *exchange) renew(hurt *injury) bool {
 		x.up.Prepared.Remove(&hurt.st.Statement)
 		return true
 	}
-	// Whoever prepares the text from now on gets a statement with the new
-	// columns. Those who have the old one keep it, so that PostgreSQL tells them.
+	// The old statement is retired: whoever prepares the text from now on gets
+	// one with the new columns. Those who have the old one keep it, so that
+	// PostgreSQL tells them.
 	d := x.s.env.dictionary
-	d.retire(hurt.st)
 	fresh := d.intern([]byte(hurt.st.Text), []byte(hurt.st.OIDs), hurt.st.meaning)
 	defer d.release(fresh)
 	if !x.toUp.replaysDescribe() && !x.sameRows(hurt.st, fresh) {

@@ -32,9 +32,12 @@ func (x *exchange) leave() {
 		if err := x.command("ROLLBACK"); err != nil {
 			x.discardUpstream("its client left inside a transaction, and ROLLBACK failed: " + err.Error())
 		}
-	case x.pool().sessionMode():
+	case x.keeps():
 		x.reset()
 	default:
+		if x.touched {
+			x.up.settings = unknownSettings
+		}
 		x.letGo()
 	}
 }

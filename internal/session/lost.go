@@ -38,11 +38,11 @@ func (x *exchange) upstreamLost(cause error) {
 	x.toUp.waste()
 	x.discardUpstream("lost: " + cause.Error())
 	x.pool().stats.Errors.Add(string(err.Code))
-	if x.pool().sessionMode() && !broken && bytes.HasSuffix(farewell, endOfFields) {
+	if x.keeps() && !broken && bytes.HasSuffix(farewell, endOfFields) {
 		x.sendAway(farewell)
 		return
 	}
-	if broken || x.pool().sessionMode() {
+	if broken || x.keeps() {
 		err.Hint = "Connect again."
 		x.refuse(err)
 		x.hungUp = broken
@@ -200,7 +200,7 @@ func endsBlock(k sqltext.Kind) bool { return k == sqltext.Commit || k == sqltext
 // queryLost answers a simple query in a lost block.
 func (s *Session) queryLost(body []byte) []byte {
 	text := bytes.TrimSuffix(body, []byte{0}) // after a semicolon it would look like another statement
-	if kinds := kindsOf(text); kinds == 1<<sqltext.Commit || kinds == 1<<sqltext.Rollback {
+	if kinds := effectOf(text).kinds; kinds == 1<<sqltext.Commit || kinds == 1<<sqltext.Rollback {
 		s.lost = false
 		return wire.AppendReady(wire.AppendComplete(nil, "ROLLBACK"), wire.Idle)
 	}

@@ -280,7 +280,7 @@ func (x *exchange) bind(size int) bool {
 	}
 	x.send()
 	if st != nil {
-		x.asking |= 1 << st.kind
+		x.leaves(st.effect)
 	}
 	x.notePortal(portal, st)
 	x.prepare(st, name)

@@ -4,6 +4,7 @@ package session
 
 import (
 	"bytes"
+	"strings"
 	"time"
 
 	"github.com/weir-pg/weir/internal/sqlstate"
@@ -16,7 +17,16 @@ import (
 func (x *exchange) reply(typ byte, size int) bool {
 	p := &x.toClient
 	switch typ {
-	case wire.DataRow, wire.CopyData, wire.CopyDone, wire.NotificationResponse:
+	case wire.DataRow:
+		if x.rowsOf != nil {
+			if !p.whole(size) {
+				return false
+			}
+			x.row(p.body(size))
+		}
+		x.pass(size)
+		return true
+	case wire.CopyData, wire.CopyDone, wire.NotificationResponse:
 		x.pass(size)
 		return true
 	case wire.ErrorResponse, wire.ParameterStatus, wire.CommandComplete, wire.ReadyForQuery:
@@ -113,6 +123,8 @@ func (x *exchange) noticeTag(a *answer, tag []byte) {
 	}
 	switch {
 	case bytes.Equal(tag, tagDiscardAll):
+		x.former = x.s.settings
+		x.s.pin, x.pin, x.touched = "", "", false
 		x.s.changeSettings(x.s.start)
 		x.up.settings = unknownSettings
 		fallthrough
@@ -135,7 +147,7 @@ func (x *exchange) ready(size int) {
 	} else {
 		x.pass(size)
 	}
-	x.answering = false
+	x.answering, x.former = false, Settings{}
 	if a == nil {
 		return // a server that says more than it was asked
 	}
@@ -151,6 +163,7 @@ func (x *exchange) ready(size int) {
 	if x.due.empty() {
 		x.synced = true
 		x.asking = 0
+		x.keep()
 		x.copying = false
 		clear(x.portals)
 	}
@@ -188,10 +201,29 @@ func (x *exchange) parameter(size int) {
 	}
 	n, v := string(name), string(value)
 	x.up.Params[n] = v
+	if x.former != (Settings{}) && x.reportStart(n, size) {
+		return
+	}
 	if a := x.due.first(); a == nil || a.kind != internal {
 		x.follow(n, v)
 	}
 	x.pass(size)
+}
+
+// reportStart reports what the client gets back after DISCARD ALL, where the
+// upstream reports what it started with itself. It returns false for a parameter
+// of which the client said nothing at login: there the two are the same.
+func (x *exchange) reportStart(name string, size int) bool {
+	lower := strings.ToLower(name)
+	own, ok := x.s.start.values()[lower]
+	if !ok {
+		return false
+	}
+	x.toClient.discard(size)
+	if x.former.values()[lower] != own {
+		x.toClient.insert(func(out []byte) []byte { return wire.AppendParameterStatus(out, name, own) })
+	}
+	return true
 }
 
 // failure handles ErrorResponse.
@@ -200,6 +232,10 @@ func (x *exchange) failure(size int) {
 	body := p.body(size)
 	a := x.due.first()
 	code := sqlstate.Code(wire.Field(body, wire.FieldCode))
+	if a != nil && a.st != nil && planChanged(code, body) {
+		// The client may answer by preparing the text again.
+		x.s.env.dictionary.retire(a.st)
+	}
 	switch {
 	case x.endsConnection(body):
 		// What it means depends on what was in progress: see upstreamLost.
@@ -228,6 +264,7 @@ func (x *exchange) failure(size int) {
 	default:
 		p.keep(size)
 	}
+	x.leftNothing()
 	x.pool().stats.Errors.Add(string(code))
 	x.copying = false
 	x.barrier, x.fence = false, false

@@ -3,7 +3,6 @@
 package session
 
 import (
-	"bytes"
 	"fmt"
 	"time"
 
@@ -186,7 +185,8 @@ func (x *exchange) query(size int) bool {
 	if n := len(text); n > 0 && text[n-1] == 0 && x.toUp.whole(size) {
 		text = text[:n-1]
 	}
-	kinds := kindsOf(text)
+	e := effectOf(text)
+	kinds := e.kinds
 	if kinds&forgetful != 0 {
 		if x.due.groups() > 0 {
 			x.fence = true // what is prepared depends on groups that may yet fail
@@ -198,7 +198,7 @@ func (x *exchange) query(size int) bool {
 		// What follows may prepare again what this forgets: wait for its end.
 		x.barrier = true
 	}
-	x.asking |= kinds
+	x.leaves(e)
 	x.send()
 	x.toUp.keep(size)
 	// A simple query ends both the client's unnamed statement and the
@@ -211,15 +211,6 @@ func (x *exchange) query(size int) bool {
 
 // forgetful are the kinds of statements after which others are prepared no more.
 const forgetful = 1<<sqltext.Deallocate | 1<<sqltext.DeallocateAll | 1<<sqltext.DiscardAll
-
-// kindsOf returns the kinds of the statements in a simple query. Most have one,
-// and its first word tells.
-func kindsOf(text []byte) sqltext.Kinds {
-	if i := bytes.IndexByte(text, ';'); i >= 0 && i < len(text)-1 {
-		return sqltext.Scan(text).Kinds
-	}
-	return 1 << sqltext.First(text).Kind
-}
 
 // answerDeallocate answers DEALLOCATE of one of this client's protocol-level
 // statements. The upstream knows it by another name and others share it there,

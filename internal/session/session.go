@@ -72,6 +72,7 @@ type Session struct {
 	in       []byte // what the client sent and nobody has looked at yet
 	drop     int    // how many more bytes of a refused message are to come
 	skipping bool   // an error was answered: discard until Sync
+	pin      string // why it keeps its upstream until it leaves, "" where it does not
 	lost     bool   // its upstream was lost inside a transaction block
 	ending   ending // how far it is with ending a lost block
 	refused  error  // why its wait ended in vain

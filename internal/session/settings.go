@@ -119,6 +119,9 @@ func change(from, to Settings) string {
 		return ""
 	}
 	var b strings.Builder
+	if from == unknownSettings {
+		b.WriteString("RESET ALL;")
+	}
 	have, want := from.values(), to.values()
 	for _, name := range slices.Sorted(maps.Keys(have)) {
 		if _, ok := want[name]; !ok && name != "" { // "": see unknownSettings

@@ -34,6 +34,7 @@ type statement struct {
 	upstream.Statement
 
 	kind    sqltext.Kind // of a single statement; what has to be noticed when it runs
+	effect  effect       // what it may leave behind when it runs
 	meaning string       // the settings that change what the text means
 	hash    uint64
 	unseen  bool        // too long to be kept: only the upstream it was sent to has it
@@ -114,6 +115,7 @@ func (d *Dictionary) newLocked(text, oids []byte, meaning string) *statement {
 			OIDs: string(oids),
 		},
 		kind:    sqltext.First(text).Kind,
+		effect:  effectOf(text),
 		meaning: meaning,
 		clients: 1,
 	}

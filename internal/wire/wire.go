@@ -164,6 +164,22 @@ func ReadParameterStatus(body []byte) (name, value []byte, err error) {
 	return name, value, nil
 }
 
+// Column reads the first column of what is left of a DataRow: its value, nil for
+// null, and the rest.
+func Column(b []byte) (value, rest []byte, ok bool) {
+	if len(b) < 4 {
+		return nil, nil, false
+	}
+	n := int32(binary.BigEndian.Uint32(b))
+	if n < 0 {
+		return nil, b[4:], true
+	}
+	if int64(n) > int64(len(b)-4) {
+		return nil, nil, false
+	}
+	return b[4 : 4+n], b[4+n:], true
+}
+
 // Fields of an ErrorResponse or NoticeResponse (protocol chapter, section
 // "Error and Notice Message Fields").
 const (
