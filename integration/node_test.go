@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package integration_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"testing"
+)
+
+// installed brings node-postgres, once, if it is not there yet.
+var installed = sync.OnceValue(func() error {
+	if _, err := os.Stat("node/node_modules/pg"); err == nil {
+		return nil
+	}
+	ctx, stop := context.WithTimeout(context.Background(), 3*patience)
+	defer stop()
+	_, err := output(ctx, "", nil, "npm", "ci", "--prefix", "node", "--ignore-scripts", "--no-audit", "--no-fund")
+	return err
+})
+
+// node runs node/clients.mjs, which says what its arguments mean.
+func node(ctx context.Context, t testing.TB, url string, args ...string) (string, error) {
+	t.Helper()
+	if _, err := exec.LookPath("node"); err != nil {
+		if os.Getenv("CI") == "" {
+			t.Skip(err)
+		}
+		t.Fatal(err)
+	}
+	if err := installed(); err != nil {
+		t.Fatal(err)
+	}
+	return output(ctx, "", []string{"URL=" + url}, "node", append([]string{"node/clients.mjs"}, args...)...)
+}
+
+func TestNodePostgresSeesTheSame(t *testing.T) {
+	t.Parallel()
+	g := fresh(t, "")
+	w := open(t, g.url, "DATABASE_POOL_MAX=2")
+	want, err := node(within(t), t, g.url, "compare")
+	if err != nil {
+		t.Fatal(err)
+	}
+	strangers(t, w.url)
+	got, err := node(within(t), t, w.url, "compare")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameLines(t, got, want)
+}
+
+// nodeCrowd runs clients in one Node process, each with some transactions on
+// its counter.
+func nodeCrowd(ctx context.Context, t testing.TB, url string, clients, transactions int) error {
+	_, err := node(ctx, t, url, "crowd", strconv.Itoa(clients), strconv.Itoa(transactions))
+	return err
+}
