@@ -81,8 +81,15 @@ func TestForwardingAQueryAllocatesNothing(t *testing.T) {
 				p.round(t)
 			}
 			defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it would take what is kept for the next query
-			if n := testing.AllocsPerRun(500, func() { p.round(t) }); n != 0 {
-				t.Errorf("%v allocations for each query, want none", n)
+			const rounds = 1000
+			n := testing.AllocsPerRun(1, func() {
+				for range rounds {
+					p.round(t)
+				}
+			})
+			t.Logf("%v allocations in %d queries", n, rounds)
+			if n > rounds/50 { // timers of the runtime and of weir go on meanwhile
+				t.Errorf("%v allocations in %d queries, want none", n, rounds)
 			}
 		})
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/weir-pg/weir/internal/testpg"
 )
 
-// nowhere is the URL of a PostgreSQL that does not run. The port is not
-// listened on, and nobody else gets it while the test runs: it is bound.
+// nowhere is the URL of a PostgreSQL that does not run: nobody listens on its
+// port, which the kernel gave out a moment ago and will not soon give again.
 func nowhere(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -45,7 +45,7 @@ func TestPostgreSQLDownAtStart(t *testing.T) {
 	if err := server.Stop(pgserver.Fast); err != nil {
 		t.Fatal(err)
 	}
-	g := open(t, server.URL(), waits(500*time.Millisecond))
+	g := open(t, server.URL(), waits(soon))
 	if err := g.Ready(t.Context()); err != nil {
 		t.Logf("before anyone asked: %v", err)
 	}
@@ -61,7 +61,7 @@ func TestPostgreSQLDownAtStart(t *testing.T) {
 			t.Errorf("the message %q lacks %q", e.Message, words)
 		}
 	}
-	if waited < 400*time.Millisecond {
+	if waited < soon {
 		t.Errorf("the client waited only %v", waited)
 	}
 	if err := g.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), host(t, server.URL())) {
@@ -117,7 +117,7 @@ func TestClientsThatWaitAreServedWhenPostgreSQLComesUp(t *testing.T) {
 func TestARequestWhilePostgreSQLIsDownSaysWhy(t *testing.T) {
 	t.Parallel()
 	server := testpg.New(t, pgserver.Options{})
-	g := open(t, server.URL(), waits(300*time.Millisecond))
+	g := open(t, server.URL(), waits(soon))
 	conn := g.connect(t)
 	must(t, conn, "select 1")
 	if err := server.Stop(pgserver.Fast); err != nil {

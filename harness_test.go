@@ -170,7 +170,8 @@ func (g *gateway) raw(t testing.TB, params ...string) *raw {
 	return hijack(t, conn)
 }
 
-// bounded is a context that ends with the test, or when patience does.
+// bounded is a context that ends with the test, or when patience does. It is
+// for what a test does a few times: each call adds to the end of the test.
 func bounded(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 	t.Cleanup(cancel)
@@ -180,7 +181,9 @@ func bounded(t testing.TB) context.Context {
 // exec runs one statement as a simple query.
 func exec(t testing.TB, conn *pgx.Conn, sql string) error {
 	t.Helper()
-	_, err := conn.PgConn().Exec(bounded(t), sql).ReadAll()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+	defer cancel()
+	_, err := conn.PgConn().Exec(ctx, sql).ReadAll()
 	return err
 }
 
@@ -195,7 +198,9 @@ func must(t testing.TB, conn *pgx.Conn, sql string) {
 // ask returns the one value that a query gives, as text.
 func ask(t testing.TB, conn *pgx.Conn, sql string) string {
 	t.Helper()
-	results, err := conn.PgConn().Exec(bounded(t), sql).ReadAll()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+	defer cancel()
+	results, err := conn.PgConn().Exec(ctx, sql).ReadAll()
 	if err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}

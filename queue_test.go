@@ -23,6 +23,10 @@ func poolOf(n int) func(*weir.Config) {
 	return func(c *weir.Config) { c.Pool.Max = n }
 }
 
+// soon is how long requests wait where a test waits for the end of that. The
+// first login has to come about in it.
+const soon = time.Second
+
 // waits is how long requests wait for a connection.
 func waits(d time.Duration) func(*weir.Config) {
 	return func(c *weir.Config) { c.Pool.AcquireTimeout = d }
@@ -40,7 +44,7 @@ func hold(t testing.TB, g *gateway, params ...string) (release func()) {
 
 func TestAcquireTimeoutIsA53300ThatSaysWhatWasFull(t *testing.T) {
 	t.Parallel()
-	g := open(t, testpg.URL(t), poolOf(1), waits(200*time.Millisecond))
+	g := open(t, testpg.URL(t), poolOf(1), waits(soon))
 	release := hold(t, g, "application_name=hoarder")
 	conn := g.connect(t)
 	err := exec(t, conn, "select 1")
@@ -70,7 +74,7 @@ func TestAcquireTimeoutIsA53300ThatSaysWhatWasFull(t *testing.T) {
 
 func TestAcquireTimeoutInAPipelineEndsEachGroupByItself(t *testing.T) {
 	t.Parallel()
-	g := open(t, testpg.URL(t), poolOf(1), waits(200*time.Millisecond))
+	g := open(t, testpg.URL(t), poolOf(1), waits(soon))
 	release := hold(t, g)
 	r := g.raw(t)
 	var pipeline []pgproto3.FrontendMessage
@@ -90,7 +94,7 @@ func TestAcquireTimeoutInAPipelineEndsEachGroupByItself(t *testing.T) {
 
 func TestGroupsAfterATimeoutAreServedOnceThereIsRoom(t *testing.T) {
 	t.Parallel()
-	g := open(t, testpg.URL(t), poolOf(1), waits(300*time.Millisecond))
+	g := open(t, testpg.URL(t), poolOf(1), waits(soon))
 	release := hold(t, g)
 	r := g.raw(t)
 	r.send(t, append(append(group("select 1"), group("select 1")...), group("select 1")...)...)
@@ -105,7 +109,7 @@ func TestGroupsAfterATimeoutAreServedOnceThereIsRoom(t *testing.T) {
 
 func TestARequestThatTimedOutWasNotExecuted(t *testing.T) {
 	t.Parallel()
-	g := open(t, database(t), poolOf(1), waits(100*time.Millisecond))
+	g := open(t, database(t), poolOf(1), waits(soon))
 	testpg.Exec(t, g.upstream, "create table rows (n int)")
 	release := hold(t, g)
 	conn := g.connect(t)

@@ -4,87 +4,168 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"net"
+	"os"
+	"os/exec"
+	"regexp"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
+	"time"
 )
 
-func TestACommandThatCannotBeCarriedOutSaysWhy(t *testing.T) {
-	t.Parallel()
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+// patience bounds what a test waits for, however slow the machine.
+const patience = 30 * time.Second
+
+// asWeir makes this test binary behave as the weir command. weir refuses
+// variables that begin with WEIR_ and that it does not know.
+const asWeir = "RUN_AS_WEIR"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asWeir) != "" {
+		main()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// process is a weir in a process of its own.
+type process struct {
+	cmd    *exec.Cmd
+	output output
+	exited chan struct{}
+}
+
+// start runs weir with an environment of its own; at the end of the test it is
+// killed if it still runs.
+func start(t *testing.T, environ []string, args ...string) *process {
+	t.Helper()
+	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close()
-	const upstream = "DATABASE_URL=postgres://app:hunter2@127.0.0.1:1/app"
-	tests := []struct {
-		name    string
-		args    string
-		environ []string
-		status  int
-		says    string
-	}{
-		{"no upstream", "run", nil, exitUsage, "no upstream: set DATABASE_URL"},
-		{"misspelt flag", "run --lisen=:1", []string{upstream}, exitUsage, "flag --lisen: no such flag; did you mean --listen?"},
-		{"misspelt variable", "run", []string{upstream, "DATABASE_POOL_MN=2"}, exitUsage, "did you mean DATABASE_POOL_MIN?"},
-		{"no such file", "config --config=/nonexistent/weir.toml", []string{upstream}, exitUsage, "cannot read the file: no such file or directory"},
-		{"no such format", "config --format=yaml", []string{upstream}, exitFailure, `--format is "yaml", expected table or json`},
-		{"no such command", "start", nil, exitFailure, `unknown command "start"`},
-		{"port taken", "run --http=off --listen=" + taken.Addr().String(), []string{upstream}, exitFailure, taken.Addr().String() + ": another program listens there already"},
-		{"HTTP port taken", "run --listen=127.0.0.1:0 --http=" + taken.Addr().String(), []string{upstream}, exitFailure, "cannot serve HTTP on " + taken.Addr().String()},
-		{"not this machine's address", "run --http=off --listen=192.0.2.1:6432", []string{upstream}, exitFailure, "cannot listen on 192.0.2.1:6432: cannot assign requested address"},
+	p := &process{cmd: exec.Command(self, args...), exited: make(chan struct{})}
+	p.cmd.Env = append([]string{asWeir + "=1", "HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.Getenv("TMPDIR")}, environ...)
+	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			var stdout, stderr, reported bytes.Buffer
-			err := run(t.Context(), strings.Fields(tt.args), tt.environ, &stdout, &stderr)
-			if err == nil {
-				t.Fatal("it was carried out")
-			}
-			if got := report(&reported, err); got != tt.status {
-				t.Errorf("got status %d, want %d", got, tt.status)
-			}
-			if !strings.HasPrefix(reported.String(), "weir: ") || !strings.Contains(reported.String(), tt.says) {
-				t.Errorf("got %q, want it to say %q", &reported, tt.says)
-			}
-			if said := stdout.String() + stderr.String() + reported.String(); strings.Contains(said, "hunter2") {
-				t.Errorf("the password was printed: %s", said)
-			}
-		})
+	go func() {
+		_ = p.cmd.Wait() // its status is in ProcessState
+		close(p.exited)
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill() // fails where it has ended
+		<-p.exited
+		if t.Failed() {
+			t.Logf("weir %s:\n%s", strings.Join(args, " "), p.output.String())
+		}
+	})
+	return p
+}
+
+// status waits for the end and returns the exit status, -1 for a signal.
+func (p *process) status(t *testing.T) int {
+	t.Helper()
+	select {
+	case <-p.exited:
+		return p.cmd.ProcessState.ExitCode()
+	case <-time.After(patience):
+		t.Fatalf("weir did not end within %v", patience)
+		return 0
 	}
 }
 
-func TestConfigShowsWhereAValueCameFrom(t *testing.T) {
-	t.Parallel()
-	var stdout bytes.Buffer
-	err := run(t.Context(), []string{"config", "--pool-max=7"}, []string{"DATABASE_URL=postgres://app:hunter2@db/app"}, &stdout, &stdout)
+func (p *process) ended() bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p *process) signal(t *testing.T, s syscall.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wait waits for the first match of a pattern in the output and returns its
+// group.
+func (p *process) wait(t *testing.T, pattern string) string {
+	t.Helper()
+	re := regexp.MustCompile(pattern)
+	var found string
+	until(t, "the output "+pattern, func() bool {
+		m := re.FindStringSubmatch(p.output.String())
+		if m != nil {
+			found = m[len(m)-1]
+		}
+		return m != nil || p.ended()
+	})
+	if found == "" {
+		t.Fatalf("weir ended without the output %s", pattern)
+	}
+	return found
+}
+
+// until waits for a condition.
+func until(t *testing.T, what string, met func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for !met() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %v in vain for %s", patience, what)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// output collects what a process writes.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer // guarded by mu
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// inside runs a command in this process and returns its output and exit status.
+func inside(t *testing.T, environ []string, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	ctx, stop := context.WithTimeout(t.Context(), patience)
+	defer stop()
+	if err := run(ctx, args, environ, &out, &errs); err != nil {
+		status = report(&errs, err)
+		if errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("weir %s did not end", strings.Join(args, " "))
+		}
+	}
+	return out.String(), errs.String(), status
+}
+
+// freeAddress is an address that nobody listened on a moment ago.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines := strings.Split(stdout.String(), "\n")
-	for _, want := range []string{
-		"listen 127.0.0.1:6432 default",
-		"upstream postgres://app:********@db/app env DATABASE_URL",
-		"pool.max 7 flag --pool-max",
-	} {
-		found := false
-		for _, line := range lines {
-			found = found || strings.Join(strings.Fields(line), " ") == want
-		}
-		if !found {
-			t.Errorf("no line %q in\n%s", want, &stdout)
-		}
-	}
-}
-
-func TestVersion(t *testing.T) {
-	t.Parallel()
-	var stdout bytes.Buffer
-	if err := run(t.Context(), []string{"version"}, nil, &stdout, &stdout); err != nil {
-		t.Fatal(err)
-	}
-	if !strings.HasPrefix(stdout.String(), "weir "+version+" (go") {
-		t.Errorf("got %q", &stdout)
-	}
+	defer l.Close()
+	return l.Addr().String()
 }

@@ -93,6 +93,14 @@ func (c *Conn) Move(l *Loop) error {
 // Attach has events wake t instead of calling the handler; nil detaches.
 func (c *Conn) Attach(t *Task) { c.task.Store(t) }
 
+// Wake has the attached task, if it is parked, look again at what it waits for.
+// Only the loop's goroutine may call it, outside any task.
+func (c *Conn) Wake() {
+	if t := c.task.Load(); t != nil {
+		t.Wake()
+	}
+}
+
 // notify takes in an event that loop l saw.
 func (c *Conn) notify(l *Loop, ready uint32) {
 	if ready == readable && c.drained.Load() == l.batch {
