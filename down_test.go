@@ -95,7 +95,7 @@ func TestClientsThatWaitAreServedWhenPostgreSQLComesUp(t *testing.T) {
 	early.query(t, "select 2")
 	late := make(chan error, 1)
 	go func() {
-		_, err := g.try(t, "application_name=late")
+		_, err := g.try(t, "work_mem=5MB")
 		late <- err
 	}()
 	until(t, "both to wait", func() bool { return g.Status().Waiting == 2 })

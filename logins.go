@@ -39,9 +39,9 @@ type visit struct {
 // maxSilent is how many connected clients may be silent at the most.
 const maxSilent = 4096
 
-func (l *logins) init(computing, maxClients int) {
+func (l *logins) init(computing int) {
 	l.computing = make(chan struct{}, computing)
-	l.most = min(maxSilent, max(maxClients, 1))
+	l.most = maxSilent
 	l.all = make(map[*visit]struct{})
 }
 

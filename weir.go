@@ -113,7 +113,7 @@ func Open(cfg *Config, opts Options) (*Gateway, error) {
 	if g.loops, err = loop.NewGroup(g.loopOptions(opts)); err != nil {
 		return nil, err
 	}
-	g.logins.init(cfg.MaxLogins, g.maxClients)
+	g.logins.init(cfg.MaxLogins)
 	g.background, g.stop = context.WithCancel(context.Background())
 	g.accepting, g.refuse = context.WithCancelCause(g.background)
 	g.env = session.NewEnv(g.loops, g.log, g.maxClients, cfg.ClientDisconnect == config.Cancel)

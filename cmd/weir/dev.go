@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/weir-pg/weir"
 	"github.com/weir-pg/weir/internal/config"
 	"github.com/weir-pg/weir/internal/pgserver"
 )
@@ -46,7 +47,9 @@ func (p *program) dev(c *cobra.Command, data string) (err error) {
 	if err != nil {
 		return err
 	}
-	return p.serve(c.Context(), cfg, p.devLogger(cfg, log), func(http string) error { return p.announce(cfg, server, data != "", http) })
+	return p.serve(c.Context(), cfg, p.devLogger(cfg, log), func(g *weir.Gateway, http string) error {
+		return p.announce(g, server, data != "", http)
+	})
 }
 
 // devLogger is quiet unless a level was asked for: the URLs are what matters.
@@ -58,13 +61,13 @@ func (p *program) devLogger(cfg *config.Config, quiet *slog.Logger) *slog.Logger
 }
 
 // announce prints where everything is.
-func (p *program) announce(cfg *config.Config, server *pgserver.Server, keep bool, http string) error {
+func (p *program) announce(g *weir.Gateway, server *pgserver.Server, keep bool, http string) error {
 	u, err := url.Parse(server.URL())
 	if err != nil {
 		return err
 	}
 	direct := u.String()
-	u.Host = cfg.Addresses()[0].Address
+	u.Host = g.Addr().String()
 	page := "off"
 	if http != "" {
 		page = "http://" + http + "/"

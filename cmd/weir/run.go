@@ -37,7 +37,7 @@ func (p *program) runCommand() *cobra.Command {
 
 // serve runs a gateway until a signal. started, if not nil, is called once
 // clients can connect; its error ends the gateway.
-func (p *program) serve(ctx context.Context, cfg *config.Config, log *slog.Logger, started func(http string) error) error {
+func (p *program) serve(ctx context.Context, cfg *config.Config, log *slog.Logger, started func(g *weir.Gateway, http string) error) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
@@ -55,7 +55,7 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, log *slog.Logge
 		return errors.Join(err, g.Close())
 	}
 	if started != nil {
-		if err := started(site.address); err != nil {
+		if err := started(g, site.address); err != nil {
 			return errors.Join(err, g.Close(), site.close())
 		}
 	}

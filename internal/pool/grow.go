@@ -147,7 +147,7 @@ func (p *Pool[C]) failed(err error, epoch uint32) {
 	p.mu.Unlock()
 	if news {
 		p.cfg.Logger.Warn("cannot open a connection to PostgreSQL",
-			"database", p.cfg.Database, "user", p.cfg.User, "err", err)
+			"database", p.cfg.Database, "user", p.cfg.User, "error", err)
 	}
 	p.returned(f)
 	p.settle()

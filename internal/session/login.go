@@ -28,7 +28,7 @@ func (e *Env) Welcome(ctx context.Context, p *Pool, login *auth.Login, raw loop.
 	if err != nil {
 		return err
 	}
-	w, err := p.welcome(ctx, settings)
+	greeting, err := p.welcome(ctx, settings)
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,6 @@ func (e *Env) Welcome(ctx context.Context, p *Pool, login *auth.Login, raw loop.
 	if err := e.register(s, login.Protocol); err != nil {
 		return err
 	}
-	greeting := append([]byte(nil), w.messages...)
 	greeting = wire.AppendKey(greeting, s.key.pid, s.key.secret)
 	greeting = wire.AppendReady(greeting, wire.Idle)
 	if _, err := login.Conn.Write(greeting); err != nil {

@@ -55,6 +55,17 @@ func (s Settings) with(name, value string) Settings {
 	return settingsOf(m)
 }
 
+// without returns s without one setting, and that, nil where s does not have it.
+func (s Settings) without(name string) (Settings, *string) {
+	m := s.values()
+	value, ok := m[name]
+	if !ok {
+		return s, nil
+	}
+	delete(m, name)
+	return settingsOf(m), &value
+}
+
 // meaning returns those settings that change what the text of a statement
 // means, as part of the key of a shared statement (PostgreSQL: a plan is
 // analysed again under another search_path, but its result types may differ).

@@ -18,7 +18,8 @@ import (
 // with certain settings: the ParameterStatus messages. Once known for a pool
 // and some settings, it is served from memory, and a login needs no upstream.
 type welcome struct {
-	messages []byte
+	messages    []byte // all but application_name's
+	application string // of clients that say none
 }
 
 // maxWelcomes bounds the settings for which a pool remembers the welcome. A
@@ -27,20 +28,30 @@ const maxWelcomes = 1024
 
 // welcome returns the greeting for a client with these settings. The first
 // time an upstream is asked, which also shows whether PostgreSQL accepts them.
-func (p *Pool) welcome(ctx context.Context, s Settings) (*welcome, error) {
+func (p *Pool) welcome(ctx context.Context, s Settings) ([]byte, error) {
+	// Any application_name is accepted, so a new one needs no asking, unless
+	// PostgreSQL would change it.
+	rest, application := s.without("application_name")
+	if application == nil || isPlain(*application) {
+		s = rest
+	} else {
+		application = nil
+	}
 	p.mu.Lock()
 	w := p.welcomes[s]
 	p.mu.Unlock()
 	if w != nil {
-		return w, nil
+		return w.to(application), nil
 	}
 	params, err := p.ask(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	w = &welcome{}
+	w = &welcome{application: params["application_name"]}
 	for _, name := range slices.Sorted(maps.Keys(params)) {
-		w.messages = wire.AppendParameterStatus(w.messages, name, params[name])
+		if name != "application_name" {
+			w.messages = wire.AppendParameterStatus(w.messages, name, params[name])
+		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -48,7 +59,31 @@ func (p *Pool) welcome(ctx context.Context, s Settings) (*welcome, error) {
 		clear(p.welcomes)
 	}
 	p.welcomes[s] = w
-	return w, nil
+	return w.to(application), nil
+}
+
+// to returns the messages for a client with this application_name, nil for one
+// that has not said any.
+func (w *welcome) to(application *string) []byte {
+	name := w.application
+	if application != nil {
+		name = *application
+	}
+	return wire.AppendParameterStatus(slices.Clip(w.messages), "application_name", name)
+}
+
+// maxName is the longest identifier in bytes (PostgreSQL: NAMEDATALEN - 1).
+const maxName = 63
+
+// isPlain reports whether PostgreSQL keeps an application_name as it is: short
+// enough, and printable ASCII (pg_clean_ascii).
+func isPlain(name string) bool {
+	for i := range len(name) {
+		if name[i] < ' ' || name[i] > '~' {
+			return false
+		}
+	}
+	return len(name) <= maxName
 }
 
 // ask takes an upstream, gives it the settings, and returns what it reports.
