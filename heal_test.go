@@ -113,3 +113,33 @@ func TestNothingIsHealedInsideABlock(t *testing.T) {
 		t.Fatalf("got %s %s, want 0A000", got.Code, got.Message)
 	}
 }
+
+func TestPreparedAgainAfterAChangedTypeItIsNew(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), onOne)
+	other := g.connect(t)
+	must(t, other, "create table t (a int4)")
+	r := g.raw(t)
+	insert := "insert into t values ($1)"
+	bind := func(value string) []pgproto3.FrontendMessage {
+		return []pgproto3.FrontendMessage{
+			&pgproto3.Bind{PreparedStatement: "s", Parameters: [][]byte{[]byte(value)}},
+			&pgproto3.Execute{}, &pgproto3.Sync{},
+		}
+	}
+	r.send(t, preparing("s", insert)...)
+	r.transcript(t, 1)
+	must(t, other, "alter table t alter a type text")
+	r.send(t, bind("not a number")...)
+	if got, want := r.transcript(t, 1), "E(22P02) Z(I)"; got != want {
+		t.Fatalf("got %q, want %q", got, want)
+	}
+	r.send(t, &pgproto3.Close{ObjectType: 'S', Name: "s"}, &pgproto3.Sync{})
+	r.transcript(t, 1)
+	r.send(t, preparing("s", insert)...)
+	r.transcript(t, 1)
+	r.send(t, bind("not a number")...)
+	if got, want := r.transcript(t, 1), "2 C Z(I)"; got != want {
+		t.Fatalf("prepared again: got %q, want %q", got, want)
+	}
+}

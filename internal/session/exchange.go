@@ -47,6 +47,7 @@ type exchange struct {
 	hungUp  bool                  // the client cannot be written to any more
 
 	hurt      *injury           // an error that may be healed, from its arrival to the end of its group
+	bound     *statement        // what was bound last
 	healed    bool              // the present group was sent again; that is done once
 	answering bool              // part of the present group's answer has gone to the client
 	former    Settings          // the client's before DISCARD ALL, until its group ends; else zero

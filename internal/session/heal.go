@@ -4,6 +4,7 @@ package session
 
 import (
 	"hash/maphash"
+	"strings"
 
 	"github.com/weir-pg/weir/internal/sqlstate"
 	"github.com/weir-pg/weir/internal/wire"
@@ -55,6 +56,20 @@ func (x *exchange) healable(a *answer, code sqlstate.Code, body []byte) bool {
 // columns now.
 func planChanged(code sqlstate.Code, body []byte) bool {
 	return code == cachedPlanChanged && string(wire.Field(body, fieldRoutine)) == cachedPlanRoutine
+}
+
+// suspect takes in that a bound statement failed in a way that a change of the
+// schema explains: its parameters may have other types now than when it was
+// prepared. A driver then closes it and prepares the same text again, and must
+// not be given the old one.
+func (x *exchange) suspect(code sqlstate.Code) {
+	if x.bound == nil {
+		return
+	}
+	switch {
+	case strings.HasPrefix(string(code), "42"), code == cachedPlanChanged, strings.HasPrefix(string(code), "22P0"):
+		x.s.env.dictionary.retire(x.bound)
+	}
 }
 
 // mend heals what is hurt, once the upstream has ended the group, or gives the

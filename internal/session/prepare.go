@@ -281,6 +281,7 @@ func (x *exchange) bind(size int) bool {
 	x.send()
 	if st != nil {
 		x.leaves(st.effect)
+		x.bound = st
 	}
 	x.notePortal(portal, st)
 	x.prepare(st, name)

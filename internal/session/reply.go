@@ -265,6 +265,7 @@ func (x *exchange) failure(size int) {
 		p.keep(size)
 	}
 	x.leftNothing()
+	x.suspect(code)
 	x.pool().stats.Errors.Add(string(code))
 	x.copying = false
 	x.barrier, x.fence = false, false
