@@ -11,7 +11,7 @@ import (
 
 func TestALongParseWaitsForAnUpstreamAndIsPreparedWhole(t *testing.T) {
 	t.Parallel()
-	g := open(t, database(t), onOne)
+	g := open(t, database(t), poolOf(1))
 	holder, r := g.raw(t), g.raw(t)
 	holder.query(t, "begin")
 	holder.transcript(t, 1)

@@ -33,6 +33,29 @@ func backend(t testing.TB, g *gateway) string {
 	return ask(t, g.connect(t), "select pg_backend_pid()")
 }
 
+// inserting returns a client with a row in a transaction that is still open.
+func inserting(t testing.TB, g *gateway) *raw {
+	t.Helper()
+	r := g.raw(t)
+	r.query(t, "begin")
+	r.transcript(t, 1)
+	r.query(t, "insert into rows values (1)")
+	r.transcript(t, 1)
+	return r
+}
+
+// kept checks what a client that has gone committed, and that the pool of one
+// still has the backend it had before.
+func kept(t testing.TB, g *gateway, before, committed string) {
+	t.Helper()
+	if n := rows(t, g); n != committed {
+		t.Errorf("%s rows were committed, want %s", n, committed)
+	}
+	if after := backend(t, g); after != before {
+		t.Errorf("backend %s was replaced by %s", before, after)
+	}
+}
+
 func TestAStatementFollowedByTerminateCommits(t *testing.T) {
 	t.Parallel()
 	g := table(t)
@@ -99,11 +122,7 @@ func TestAClientThatDiesInsideAMessageTakesItsUpstreamAlong(t *testing.T) {
 	t.Parallel()
 	g := table(t)
 	before := backend(t, g)
-	r := g.raw(t)
-	r.query(t, "begin")
-	r.transcript(t, 1)
-	r.query(t, "insert into rows values (1)")
-	r.transcript(t, 1)
+	r := inserting(t, g)
 	r.write(t, message('Q', 1<<20, make([]byte, 100_000)...))
 	_ = r.Conn.Close()
 	if n := rows(t, g); n != "0" {
@@ -118,38 +137,20 @@ func TestAnIdleTransactionIsRolledBackAndTheUpstreamKept(t *testing.T) {
 	t.Parallel()
 	g := table(t)
 	before := backend(t, g)
-	r := g.raw(t)
-	r.query(t, "begin")
-	r.transcript(t, 1)
-	r.query(t, "insert into rows values (1)")
-	r.transcript(t, 1)
+	r := inserting(t, g)
 	_ = r.Conn.Close()
-	if n := rows(t, g); n != "0" {
-		t.Errorf("%s rows were committed", n)
-	}
-	if after := backend(t, g); after != before {
-		t.Errorf("backend %s was replaced by %s", before, after)
-	}
+	kept(t, g, before, "0")
 }
 
 func TestAnActiveTransactionIsCancelledAndTheUpstreamKept(t *testing.T) {
 	t.Parallel()
 	g := table(t)
 	before := backend(t, g)
-	r := g.raw(t)
-	r.query(t, "begin")
-	r.transcript(t, 1)
-	r.query(t, "insert into rows values (1)")
-	r.transcript(t, 1)
+	r := inserting(t, g)
 	r.query(t, "select pg_sleep(60)")
 	executing(t, g.upstream, "pg_sleep", "1")
 	_ = r.Conn.Close()
-	if n := rows(t, g); n != "0" {
-		t.Errorf("%s rows were committed", n)
-	}
-	if after := backend(t, g); after != before {
-		t.Errorf("backend %s was replaced by %s", before, after)
-	}
+	kept(t, g, before, "0")
 }
 
 func TestARunningStatementIsFinishedForAClientThatHasGone(t *testing.T) {
@@ -160,12 +161,7 @@ func TestARunningStatementIsFinishedForAClientThatHasGone(t *testing.T) {
 	r.query(t, "insert into rows select 1 from pg_sleep(0.5)")
 	executing(t, g.upstream, "pg_sleep", "1")
 	_ = r.Conn.Close()
-	if n := rows(t, g); n != "1" {
-		t.Errorf("%s rows were committed, want 1", n)
-	}
-	if after := backend(t, g); after != before {
-		t.Errorf("backend %s was replaced by %s", before, after)
-	}
+	kept(t, g, before, "1")
 }
 
 func TestARunningStatementIsCancelledIfAskedFor(t *testing.T) {
@@ -176,12 +172,7 @@ func TestARunningStatementIsCancelledIfAskedFor(t *testing.T) {
 	r.query(t, "insert into rows select 1 from pg_sleep(60)")
 	executing(t, g.upstream, "pg_sleep", "1")
 	_ = r.Conn.Close()
-	if n := rows(t, g); n != "0" {
-		t.Errorf("%s rows were committed, want none", n)
-	}
-	if after := backend(t, g); after != before {
-		t.Errorf("backend %s was replaced by %s", before, after)
-	}
+	kept(t, g, before, "0")
 }
 
 func TestAHalfCopyIsNotCommitted(t *testing.T) {

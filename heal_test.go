@@ -6,13 +6,9 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
-
-	"github.com/weir-pg/weir"
 )
 
-func onOne(cfg *weir.Config) { cfg.Pool.Max = 1 }
-
-// prepared is a group that prepares a statement and asks what it returns.
+// preparing is a group that prepares a statement and asks what it returns.
 func preparing(name, sql string) []pgproto3.FrontendMessage {
 	return []pgproto3.FrontendMessage{
 		&pgproto3.Parse{Name: name, Query: sql},
@@ -31,19 +27,27 @@ func running(name string, describe bool) []pgproto3.FrontendMessage {
 	return append(list, &pgproto3.Execute{}, &pgproto3.Sync{})
 }
 
-func TestChangedPlanIsHealedWhereTheClientAsksForTheColumns(t *testing.T) {
-	t.Parallel()
-	g := open(t, database(t), onOne)
+// selecting returns a client that has prepared s, which returns all columns of a
+// table, and a function with which another client adds a column to the table.
+func selecting(t *testing.T) (r *raw, widen func()) {
+	t.Helper()
+	g := open(t, database(t), poolOf(1))
 	other := g.connect(t)
 	must(t, other, "create table t as select 1 as a")
-	r := g.raw(t)
+	r = g.raw(t)
 	r.send(t, preparing("s", "select * from t")...)
 	r.transcript(t, 1)
+	return r, func() { must(t, other, "alter table t add b int default 2") }
+}
+
+func TestChangedPlanIsHealedWhereTheClientAsksForTheColumns(t *testing.T) {
+	t.Parallel()
+	r, widen := selecting(t)
 	r.send(t, running("s", true)...)
 	if got, want := r.transcript(t, 1), "2 T D C Z(I)"; got != want {
 		t.Fatalf("got %q, want %q", got, want)
 	}
-	must(t, other, "alter table t add b int default 2")
+	widen()
 	r.send(t, running("s", true)...)
 	if got, want := r.transcript(t, 1), "2 T D C Z(I)"; got != want {
 		t.Fatalf("after the change: got %q, want %q", got, want)
@@ -52,15 +56,10 @@ func TestChangedPlanIsHealedWhereTheClientAsksForTheColumns(t *testing.T) {
 
 func TestChangedPlanReachesAClientThatKeepsTheOldColumns(t *testing.T) {
 	t.Parallel()
-	g := open(t, database(t), onOne)
-	other := g.connect(t)
-	must(t, other, "create table t as select 1 as a")
-	r := g.raw(t)
-	r.send(t, preparing("s", "select * from t")...)
-	r.transcript(t, 1)
+	r, widen := selecting(t)
 	r.send(t, running("s", false)...)
 	r.transcript(t, 1)
-	must(t, other, "alter table t add b int default 2")
+	widen()
 	for range 2 {
 		r.send(t, running("s", false)...)
 		if got := r.failure(t); got.Code != "0A000" {
@@ -79,7 +78,7 @@ func TestChangedPlanReachesAClientThatKeepsTheOldColumns(t *testing.T) {
 
 func TestStatementRemovedBehindWeirIsPreparedAgain(t *testing.T) {
 	t.Parallel()
-	g := open(t, database(t), onOne)
+	g := open(t, database(t), poolOf(1))
 	r := g.raw(t)
 	r.send(t, preparing("s", "select 1")...)
 	r.transcript(t, 1)
@@ -97,15 +96,10 @@ func TestStatementRemovedBehindWeirIsPreparedAgain(t *testing.T) {
 
 func TestNothingIsHealedInsideABlock(t *testing.T) {
 	t.Parallel()
-	g := open(t, database(t), onOne)
-	other := g.connect(t)
-	must(t, other, "create table t as select 1 as a")
-	r := g.raw(t)
-	r.send(t, preparing("s", "select * from t")...)
-	r.transcript(t, 1)
+	r, widen := selecting(t)
 	r.send(t, running("s", true)...)
 	r.transcript(t, 1)
-	must(t, other, "alter table t add b int default 2")
+	widen()
 	r.query(t, "begin")
 	r.transcript(t, 1)
 	r.send(t, running("s", true)...)
@@ -116,7 +110,7 @@ func TestNothingIsHealedInsideABlock(t *testing.T) {
 
 func TestPreparedAgainAfterAChangedTypeItIsNew(t *testing.T) {
 	t.Parallel()
-	g := open(t, database(t), onOne)
+	g := open(t, database(t), poolOf(1))
 	other := g.connect(t)
 	must(t, other, "create table t (a int4)")
 	r := g.raw(t)

@@ -113,7 +113,7 @@ func (l *limits) apply(b *budget, now upstream.Limits) {
 	b.SetLimit(max(room, 1), source)
 	if room < l.max && l.said[b.scope] != room {
 		l.said[b.scope] = room
-		l.g.log.Warn("PostgreSQL allows fewer connections than the pool asks for; weir keeps to what it allows", "allowed", room, "pool.max", l.max, "because", source)
+		l.g.log.Warn("PostgreSQL allows fewer connections than the pool asks for; weir keeps to what it allows", "allowed", room, "pool_max", l.max, "because", source)
 	}
 }
 

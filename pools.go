@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/weir-pg/weir/internal/config"
@@ -66,12 +67,7 @@ func (g *Gateway) configuredPools() (keys []poolKey) {
 // configured reports whether the settings name the pool: only such a pool keeps
 // a minimum of connections.
 func (g *Gateway) configured(key poolKey) bool {
-	for _, k := range g.configuredPools() {
-		if k == key {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(g.configuredPools(), key)
 }
 
 // database returns the pool for a client's database and user, which it opens

@@ -7,11 +7,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/weir-pg/weir"
 )
-
-func onTwo(cfg *weir.Config) { cfg.Pool.Max = 2 }
 
 // Two clients take turns on one connection to PostgreSQL. What one sets, it
 // finds again, and the other does not see.
@@ -34,7 +30,7 @@ func TestSettingsFollowTheirClient(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := open(t, database(t), onOne)
+			g := open(t, database(t), poolOf(1))
 			one, other := g.connect(t, "timezone=Etc/UTC"), g.connect(t, "timezone=Etc/UTC")
 			must(t, one, c.set)
 			for range 2 {
@@ -51,7 +47,7 @@ func TestSettingsFollowTheirClient(t *testing.T) {
 
 func TestResetGoesBackToWhatTheClientStartedWith(t *testing.T) {
 	t.Parallel()
-	g := open(t, database(t), onOne)
+	g := open(t, database(t), poolOf(1))
 	one, other := g.connect(t, "work_mem=9MB"), g.connect(t)
 	for _, sql := range []string{"set work_mem = '7MB'; reset work_mem", "set work_mem = '7MB'; reset all", "discard all"} {
 		must(t, one, sql)
@@ -77,7 +73,7 @@ func TestWhatCannotFollowKeepsItsConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := open(t, database(t), onTwo)
+			g := open(t, database(t), poolOf(2))
 			one, other := g.connect(t), g.connect(t)
 			must(t, one, c.leave)
 			answer := func(who string) string {

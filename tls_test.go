@@ -3,17 +3,7 @@
 package weir_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
-	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -27,46 +17,11 @@ import (
 	"github.com/weir-pg/weir/internal/testpg"
 )
 
-// certificate writes a certificate for 127.0.0.1 with its key, which is its own
-// authority, and returns the two paths.
-func certificate(t testing.TB, until time.Time) (cert, key string) {
-	t.Helper()
-	secret, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		Subject:      pkix.Name{CommonName: "weir test"},
-		NotBefore:    until.Add(-48 * time.Hour), NotAfter: until,
-		IsCA: true, BasicConstraintsValid: true,
-		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, secret.Public(), secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	return save(t, filepath.Join(dir, "cert.pem"), "CERTIFICATE", der), save(t, filepath.Join(dir, "key.pem"), "PRIVATE KEY", private)
-}
-
-func save(t testing.TB, path, kind string, der []byte) string {
-	t.Helper()
-	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 // certified has weir serve a certificate that a client can verify.
 func certified(t testing.TB) (change func(*weir.Config), root string) {
 	t.Helper()
-	cert, key := certificate(t, time.Now().Add(time.Hour))
+	now := time.Now()
+	cert, key := testpg.Certificate(t, "weir", now.Add(-time.Hour), now.Add(time.Hour))
 	return func(c *weir.Config) { c.ClientTLS.Cert, c.ClientTLS.Key = cert, key }, cert
 }
 

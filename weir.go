@@ -97,7 +97,7 @@ func Open(cfg *Config, opts Options) (*Gateway, error) {
 		g.version = "dev"
 	}
 	for _, notice := range cfg.Notices {
-		g.log.Warn(notice)
+		g.log.Warn("a setting is not used as written", "notice", notice)
 	}
 	var err error
 	if g.maxClients, err = maxClients(cfg); err != nil {

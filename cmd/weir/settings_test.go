@@ -3,56 +3,19 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/weir-pg/weir/internal/testpg"
 )
 
 // somewhere is an upstream for commands that do not need one that answers.
 const somewhere = "DATABASE_URL=postgres://app:hunter2@127.0.0.1:1/app?sslmode=disable"
-
-// expired writes a certificate that ended in 2001, and its key.
-func expired(t *testing.T) (cert, key string) {
-	t.Helper()
-	secret, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		NotBefore:    time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC),
-		NotAfter:     time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, secret.Public(), secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return save(t, "CERTIFICATE", der), save(t, "PRIVATE KEY", private)
-}
-
-// save writes a file in PEM and returns its path.
-func save(t *testing.T, kind string, der []byte) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "file.pem")
-	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
 
 func TestEveryMistakeIsSaidAtOnce(t *testing.T) {
 	t.Parallel()
@@ -90,7 +53,7 @@ func TestWhatPreventsAStartIsOneSentence(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = taken.Close() })
 	address := taken.Addr().String()
-	cert, key := expired(t)
+	cert, key := testpg.Certificate(t, "expired", time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC))
 	for _, c := range []struct {
 		name    string
 		environ []string

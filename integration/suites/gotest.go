@@ -44,10 +44,9 @@ func fetchModule(ctx context.Context, dir, path, version string) (string, error)
 // takes all others of its package with it.
 const tries = 2
 
-// Several times what the tests of the slowest package take, and what one test
-// does.
+// What fails may take long: a test of pgx polls for 120 s until it gives up.
 const (
-	packageTimeout = "-timeout=150s"
+	packageTimeout = "-timeout=4m"
 	testTimeout    = "-timeout=150s"
 )
 

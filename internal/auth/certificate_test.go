@@ -3,58 +3,30 @@
 package auth_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
-	"encoding/pem"
-	"math/big"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/weir-pg/weir/internal/auth"
+	"github.com/weir-pg/weir/internal/testpg"
 )
 
-// pair writes a certificate that is valid around now plus offset, and its key.
-func pair(t *testing.T, dir, name string, offset time.Duration) (certFile, keyFile string) {
+// pair is a certificate that is valid around now plus offset, and its key.
+func pair(t *testing.T, name string, offset time.Duration) (certFile, keyFile string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
 	at := time.Now().Add(offset)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: at.Add(-time.Hour), NotAfter: at.Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certFile, keyFile = filepath.Join(dir, name+".crt"), filepath.Join(dir, name+".key")
-	writePEM(t, certFile, "CERTIFICATE", der)
-	writePEM(t, keyFile, "PRIVATE KEY", pkcs8)
-	return certFile, keyFile
-}
-
-func writePEM(t *testing.T, file, kind string, der []byte) {
-	t.Helper()
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	return testpg.Certificate(t, name, at.Add(-time.Hour), at.Add(time.Hour))
 }
 
 func TestLoadCertificateSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	good, goodKey := pair(t, dir, "good", 0)
-	_, otherKey := pair(t, dir, "other", 0)
-	old, oldKey := pair(t, dir, "old", -24*time.Hour)
-	early, earlyKey := pair(t, dir, "early", 24*time.Hour)
+	good, goodKey := pair(t, "good", 0)
+	_, otherKey := pair(t, "other", 0)
+	old, oldKey := pair(t, "old", -24*time.Hour)
+	early, earlyKey := pair(t, "early", 24*time.Hour)
 	missing := filepath.Join(dir, "missing")
 	tests := []struct {
 		name, cert, key string

@@ -49,8 +49,7 @@ func (l *loader) at(line int, path []string) origin {
 
 // cause is what the system says of a file, without the path it repeats.
 func cause(err error) string {
-	var inner *fs.PathError
-	if errors.As(err, &inner) {
+	if inner, ok := errors.AsType[*fs.PathError](err); ok {
 		return inner.Err.Error()
 	}
 	return err.Error()
@@ -110,6 +109,7 @@ func lines(text []byte) map[string]int {
 			table = number(&p, numbers, nil, e)
 		case unstable.KeyValue:
 			number(&p, numbers, table, e)
+		default: // comments, which the parser leaves out
 		}
 	}
 	return numbers

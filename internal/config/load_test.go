@@ -94,8 +94,7 @@ func outcome(t *testing.T, script map[string]string) string {
 	source.Flags = flags(t, source.Args)
 	c, err := config.Load(source)
 	if err != nil {
-		var mistakes config.Mistakes
-		if !errors.As(err, &mistakes) {
+		if _, ok := errors.AsType[config.Mistakes](err); !ok {
 			t.Errorf("error is a %T, want Mistakes", err)
 		}
 		return err.Error() + "\n"

@@ -242,7 +242,7 @@ func (l *Loop) protect(j Job) {
 // recovered is deferred around code of other packages.
 func (l *Loop) recovered(what string) {
 	if p := recover(); p != nil {
-		l.log.Error("defect in weir: a "+what+" on an event loop panicked", "loop", l.index, "panic", p, "stack", string(debug.Stack()))
+		l.log.Error("defect in weir: code on an event loop panicked", "in", what, "loop", l.index, "panic", p, "stack", string(debug.Stack()))
 	}
 }
 

@@ -75,7 +75,9 @@ func TestPanicEndsOnlyItsJob(t *testing.T) {
 	l.Post(loop.Func(func() { l.Go(serve(func(*loop.Task) { panic("in a task") })) }))
 	l.Post(loop.Func(func() {
 		l.Go(serve(func(task *loop.Task) {
-			task.Await(func() error { return nil })
+			if err := task.Await(func() error { return nil }); err != nil {
+				t.Error(err)
+			}
 			panic("after a wait")
 		}))
 	}))

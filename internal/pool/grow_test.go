@@ -185,7 +185,7 @@ func TestRejectedIsAnsweredAtOnceWithoutARetryStorm(t *testing.T) {
 		p := pool.New(config(s, nil))
 		began := time.Now()
 		for range 1000 {
-			if _, err := acquire(p, 0); err != passwordError {
+			if _, err := acquire(p, 0); !errors.Is(err, passwordError) {
 				t.Fatalf("got %v, want %v", err, passwordError)
 			}
 		}
@@ -197,7 +197,7 @@ func TestRejectedIsAnsweredAtOnceWithoutARetryStorm(t *testing.T) {
 		}
 		for range 3600 {
 			time.Sleep(time.Second)
-			if _, err := acquire(p, 0); err != passwordError {
+			if _, err := acquire(p, 0); !errors.Is(err, passwordError) {
 				t.Fatalf("got %v, want %v", err, passwordError)
 			}
 		}
@@ -228,7 +228,7 @@ func TestRejectedLeavesOpenConnectionsInService(t *testing.T) {
 		w = wait(p, 0)
 		synctest.Wait()
 		p.Discard(e.c, "lost")
-		if e := <-w.ended; e.err != passwordError {
+		if e := <-w.ended; !errors.Is(e.err, passwordError) {
 			t.Errorf("got %v, want %v once nothing is open", e.err, passwordError)
 		}
 		closed(t, s, nil, p)
@@ -240,7 +240,7 @@ func TestRecycleForgetsARejection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{fail: errPassword}
 		p := pool.New(config(s, nil))
-		if _, err := acquire(p, 0); err != passwordError {
+		if _, err := acquire(p, 0); !errors.Is(err, passwordError) {
 			t.Fatalf("got %v, want %v", err, passwordError)
 		}
 		s.set(func(s *server) { s.fail = nil })

@@ -170,10 +170,10 @@ func TestCloseRefusesWaitersAndNewcomers(t *testing.T) {
 	s, p, c := single(t, nil)
 	w := wait(p, 0)
 	p.Close(errClosing)
-	if e := <-w.ended; e.err != errClosing {
+	if e := <-w.ended; !errors.Is(e.err, errClosing) {
 		t.Errorf("waiter: got %v, want %v", e.err, errClosing)
 	}
-	if e := <-wait(p, 0).ended; e.err != errClosing {
+	if e := <-wait(p, 0).ended; !errors.Is(e.err, errClosing) {
 		t.Errorf("newcomer: got %v, want %v", e.err, errClosing)
 	}
 	p.Release(c)
@@ -204,7 +204,7 @@ func TestCloseEndsConnectsInFlight(t *testing.T) {
 		if d := time.Since(began); d != 0 {
 			t.Errorf("Close took %v", d)
 		}
-		if e := <-w.ended; e.err != errClosing {
+		if e := <-w.ended; !errors.Is(e.err, errClosing) {
 			t.Errorf("got %v, want %v", e.err, errClosing)
 		}
 	})

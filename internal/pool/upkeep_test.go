@@ -16,11 +16,11 @@ func TestIdleConnectionsAboveTheMinimumAreClosed(t *testing.T) {
 		s := &server{}
 		p := pool.New(config(s, func(c *pool.Config[*conn]) { c.Min, c.IdleTimeout = 2, 30*time.Second }))
 		releaseAll(p, takeAll(t, p, 6))
-		time.Sleep(30*time.Second - 1)
+		time.Sleep(30*time.Second - time.Nanosecond)
 		if n := s.get(opened); n != 6 {
 			t.Errorf("before the time-out: got %d open, want 6", n)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if n := s.get(opened); n != 2 {
 			t.Errorf("after the time-out: got %d open, want 2", n)

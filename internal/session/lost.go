@@ -72,9 +72,11 @@ func (x *exchange) answerLost(asked []answer, err *sqlstate.Error) {
 	status := x.s.blockStatus()
 	open := false // a group whose error has been sent and whose end has not come
 	for i := range asked {
-		ends, isSync := asked[i].ends(), asked[i].kind == 'S'
+		ends := asked[i].ends()
+		// A Sync that ends the group whose error the client has had already.
+		skipped := i == 0 && x.s.skipping && asked[i].kind == 'S'
 		x.toClient.insert(func(out []byte) []byte {
-			if !open && !(isSync && i == 0 && x.s.skipping) {
+			if !open && !skipped {
 				out = wire.AppendError(out, err)
 			}
 			if ends {

@@ -25,7 +25,7 @@ func TestOnlyTheEndOfALostBlockIsTaken(t *testing.T) {
 	for _, tt := range tests {
 		s := &Session{lost: true}
 		reply := s.queryLost(append([]byte(tt.text), 0))
-		want, status := byte(wire.ErrorResponse), byte(wire.Failed)
+		want, status := byte(wire.ErrorResponse), wire.Failed
 		if tt.ends {
 			want, status = wire.CommandComplete, wire.Idle
 		}

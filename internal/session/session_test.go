@@ -3,6 +3,7 @@
 package session
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/weir-pg/weir/internal/wire"
@@ -43,7 +44,7 @@ func FuzzEndsInTerminate(f *testing.F) {
 	f.Add(wire.AppendEmpty(wire.AppendQuery(nil, "select 1"), wire.Terminate))
 	f.Add([]byte("X\x00\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if endsInTerminate(b) && !endsInTerminate(append(b[:len(b):len(b)], 'Q')) {
+		if endsInTerminate(b) && !endsInTerminate(append(slices.Clip(b), 'Q')) {
 			t.Error("bytes after a goodbye took it back")
 		}
 	})

@@ -195,13 +195,15 @@ const settingsQuery = `SELECT s.name, s.setting FROM pg_catalog.pg_settings s ` 
 // learn asks the upstream what settings the client has now. One that is back to
 // its default is, for this client, what it asked for at login.
 func (x *exchange) learn() {
-	sql := settingsQuery
+	var sql strings.Builder
+	sql.WriteString(settingsQuery)
 	for _, name := range x.hiddenNames() {
-		sql += " UNION ALL SELECT " + quoteValue(name) + ", pg_catalog.current_setting(" + quoteValue(name) + ", true)"
+		quoted := quoteValue(name)
+		sql.WriteString(" UNION ALL SELECT " + quoted + ", pg_catalog.current_setting(" + quoted + ", true)")
 	}
 	x.touched, x.hidden = false, nil
 	x.rowsOf = make(map[string]string)
-	err := x.command(sql)
+	err := x.command(sql.String())
 	has := x.rowsOf
 	x.rowsOf = nil
 	if err != nil {

@@ -3,7 +3,7 @@
 // Package testpg gives tests a real PostgreSQL. The server is one that is
 // installed, or of the major version that WEIR_TEST_PG names, fetched if need
 // be. A test skips under -short and where no server is found; with CI set in
-// the environment a missing server fails it.
+// the environment a missing server fails it. For TLS it makes certificates.
 package testpg
 
 import (

@@ -145,7 +145,7 @@ const insufficientPrivilege sqlstate.Code = "42501"
 // split takes apart what pgconn joins: one error for each address of a host.
 func split(err error) []error {
 	for e := err; e != nil; e = errors.Unwrap(e) {
-		joined, ok := e.(interface{ Unwrap() []error }) //nolint:errorlint // walks the chain itself
+		joined, ok := e.(interface{ Unwrap() []error })
 		if !ok {
 			continue
 		}

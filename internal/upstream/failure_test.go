@@ -285,7 +285,7 @@ func TestWrongPasswordIsTriedOnce(t *testing.T) {
 		logins <- struct{}{}
 		startup(conn, fatal("28P01", "password authentication failed"))
 	})
-	refused(t, "postgres://bob:"+secret+"@"+address+","+address+"/shop?sslmode=disable")
+	_ = refused(t, "postgres://bob:"+secret+"@"+address+","+address+"/shop?sslmode=disable")
 	if got := len(logins); got != 1 {
 		t.Errorf("%d logins, want 1", got)
 	}
@@ -300,8 +300,8 @@ func TestFailedLoginDialsOnce(t *testing.T) {
 		dials <- struct{}{}
 		startup(conn)
 	})
-	refused(t, "postgres://bob:"+secret+"@"+address+"/shop?sslmode=disable")
-	refused(t, "postgres://bob:"+secret+"@"+address+"/shop?sslmode=disable")
+	_ = refused(t, "postgres://bob:"+secret+"@"+address+"/shop?sslmode=disable")
+	_ = refused(t, "postgres://bob:"+secret+"@"+address+"/shop?sslmode=disable")
 	if got := len(dials); got != 2 {
 		t.Errorf("%d connections for two logins", got)
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -70,10 +71,8 @@ func refuse(_ *Target, key, value string) error {
 // refuseValues refuses the key only with one of values.
 func refuseValues(values ...string) func(*Target, string, string) error {
 	return func(t *Target, key, value string) error {
-		for _, v := range values {
-			if v == value {
-				return refuse(t, key, value)
-			}
+		if slices.Contains(values, value) {
+			return refuse(t, key, value)
 		}
 		return nil
 	}

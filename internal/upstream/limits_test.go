@@ -84,15 +84,18 @@ func TestRooms(t *testing.T) {
 	}{
 		{"no limits", upstream.Limits{Server: 100, Role: -1, Database: -1}, 100, -1, -1},
 		{
-			"reserved slots", upstream.Limits{Server: 100, SuperuserReserved: 3, Reserved: 5, Role: -1, Database: -1},
+			"reserved slots",
+			upstream.Limits{Server: 100, SuperuserReserved: 3, Reserved: 5, Role: -1, Database: -1},
 			92, -1, -1,
 		},
 		{
-			"a role that uses reserved ones", upstream.Limits{Server: 100, SuperuserReserved: 3, Reserved: 5, UsesReserved: true, Role: -1, Database: -1},
+			"a role that uses reserved ones",
+			upstream.Limits{Server: 100, SuperuserReserved: 3, Reserved: 5, UsesReserved: true, Role: -1, Database: -1},
 			97, -1, -1,
 		},
 		{
-			"others have it all", upstream.Limits{Server: 5, ServerOthers: 9, Role: 3, RoleOthers: 4, Database: 0},
+			"others have it all",
+			upstream.Limits{Server: 5, ServerOthers: 9, Role: 3, RoleOthers: 4, Database: 0},
 			0, 0, 0,
 		},
 	} {

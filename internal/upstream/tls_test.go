@@ -3,14 +3,7 @@
 package upstream_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -68,9 +61,7 @@ func newSecure(t *testing.T) *secure {
 // makeClient makes cert_user's certificate and has the server trust it.
 func (s *secure) makeClient(t *testing.T, server *pgserver.Server) {
 	t.Helper()
-	dir := t.TempDir()
-	s.cert, s.key = filepath.Join(dir, "client.crt"), filepath.Join(dir, "client.key")
-	certificate(t, "cert_user", s.cert, s.key)
+	s.cert, s.key = certificate(t, "cert_user")
 	text, err := os.ReadFile(s.cert)
 	if err != nil {
 		t.Fatal(err)
@@ -84,46 +75,18 @@ func (s *secure) makeClient(t *testing.T, server *pgserver.Server) {
 	}
 }
 
-// certificate writes a self-signed certificate and its key.
-func certificate(t *testing.T, name, certFile, keyFile string) {
+// certificate is of the client called name, and valid now.
+func certificate(t *testing.T, name string) (certFile, keyFile string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber:          big.NewInt(1),
-		Subject:               pkix.Name{CommonName: name},
-		NotBefore:             time.Now().Add(-time.Hour),
-		NotAfter:              time.Now().Add(time.Hour),
-		IsCA:                  true,
-		BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for file, block := range map[string]*pem.Block{
-		certFile: {Type: "CERTIFICATE", Bytes: der},
-		keyFile:  {Type: "PRIVATE KEY", Bytes: private},
-	} {
-		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	now := time.Now()
+	return testpg.Certificate(t, name, now.Add(-time.Hour), now.Add(time.Hour))
 }
 
 func TestTransportSecurity(t *testing.T) {
 	t.Parallel()
 	s := newSecure(t)
-	otherRoot := filepath.Join(t.TempDir(), "other.crt")
-	certificate(t, "other", otherRoot, filepath.Join(t.TempDir(), "other.key"))
-	strange, strangeKey := filepath.Join(t.TempDir(), "strange.crt"), filepath.Join(t.TempDir(), "strange.key")
-	certificate(t, "cert_user", strange, strangeKey)
+	otherRoot, _ := certificate(t, "other")
+	strange, strangeKey := certificate(t, "cert_user")
 	verified := []string{"sslmode", "verify-full", "sslrootcert", s.root}
 
 	for _, test := range []struct {

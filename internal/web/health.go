@@ -33,7 +33,7 @@ func readyz(ready func(context.Context) error) http.Handler {
 		}
 		w.Header().Add("Vary", "Accept")
 		if wantsJSON(r) {
-			writeJSON(w, code, answer, false)
+			_ = writeJSON(w, code, answer, false)
 			return
 		}
 		writeText(w, code, text)

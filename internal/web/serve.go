@@ -4,6 +4,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -36,14 +37,17 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 
+	var err error
 	select {
-	case err := <-ended:
-		return fmt.Errorf("HTTP on %s stopped: %w", listener.Addr(), err)
+	case err = <-ended:
 	case <-ctx.Done():
 		stop(server)
-		<-ended
+		err = <-ended
+	}
+	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
+	return fmt.Errorf("HTTP on %s stopped: %w", listener.Addr(), err)
 }
 
 // stop lets requests in progress finish, then cuts those that do not.
