@@ -137,3 +137,36 @@ func TestPreparedAgainAfterAChangedTypeItIsNew(t *testing.T) {
 		t.Fatalf("prepared again: got %q, want %q", got, want)
 	}
 }
+
+func TestPreparedAgainAfterDDLItHasTheNewTypes(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), poolOf(1))
+	r := g.raw(t)
+	types := func() uint32 {
+		t.Helper()
+		r.send(t, preparing("s", "insert into t values ($1)")...)
+		for {
+			m, err := r.front.Receive()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d, ok := m.(*pgproto3.ParameterDescription); ok {
+				oid := d.ParameterOIDs[0]
+				r.transcript(t, 1)
+				return oid
+			}
+		}
+	}
+	r.query(t, "create table t (a int4)")
+	r.transcript(t, 1)
+	if got := types(); got != 23 {
+		t.Fatalf("type %d, want 23, int4", got)
+	}
+	r.query(t, "alter table t alter a type bool using a::bool")
+	r.transcript(t, 1)
+	r.send(t, &pgproto3.Close{ObjectType: 'S', Name: "s"}, &pgproto3.Sync{})
+	r.transcript(t, 1)
+	if got := types(); got != 16 {
+		t.Fatalf("after the change: type %d, want 16, bool", got)
+	}
+}

@@ -34,7 +34,7 @@ func maxClients(cfg *Config) (int, error) {
 			files = raised
 		}
 	}
-	room := int(min(uint64(files.Cur), 1<<22)) - spareFiles - cfg.Pool.Max
+	room := int(min(files.Cur, 1<<22)) - spareFiles - cfg.Pool.Max
 	if room < 1 {
 		return 0, fmt.Errorf("the limit on open files is %d, too low for any client beside a pool of %d; raise it (ulimit -n)", files.Cur, cfg.Pool.Max)
 	}
@@ -44,8 +44,10 @@ func maxClients(cfg *Config) (int, error) {
 	return cmp.Or(cfg.MaxClients, room), nil
 }
 
-// loopCount is the number of event loops.
-func loopCount(cfg *Config) int { return cmp.Or(cfg.Loops, runtime.GOMAXPROCS(0)) }
+// loopCount is the number of event loops: by default one for every two
+// processors. A loop keeps a processor busy mostly inside the kernel, which does
+// part of that work elsewhere, and fewer loops take more events at a time.
+func loopCount(cfg *Config) int { return cmp.Or(cfg.Loops, (runtime.GOMAXPROCS(0)+1)/2) }
 
 // linger is how long an idle loop keeps its processor. Long, because each time it
 // lets go costs some 50 wake-ups of the scheduler's monitor; below the 10 ms

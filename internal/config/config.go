@@ -34,7 +34,7 @@ type Config struct {
 	ClientDisconnect   Disconnect
 	ClientTLS          TLS
 	Log                Log
-	Loops              int // event loops; 0: GOMAXPROCS
+	Loops              int // event loops; 0: one for every two processors
 
 	// Databases is sorted by name. Empty, clients may ask for any database of
 	// the server. See [Config.DatabaseFor].

@@ -165,7 +165,7 @@ var settings = []setting[Config]{
 	},
 	{
 		key: "loops", preset: "0",
-		help: "event loops; 0 for as many as GOMAXPROCS",
+		help: "event loops; 0 for one for every two processors",
 		cell: at(integer(0, unbounded), func(c *Config) *int { return &c.Loops }),
 	},
 	{

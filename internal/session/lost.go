@@ -101,7 +101,7 @@ func (x *exchange) lossError(cause error) *sqlstate.Error {
 	}
 	if x.fatal != nil {
 		said := serverError(x.fatal)
-		e.Message += ": " + said.Message
+		e.Message = said.Message
 		e.Code = said.Code
 	}
 	x.fatal = nil

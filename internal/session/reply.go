@@ -164,6 +164,7 @@ func (x *exchange) ready(size int) {
 		x.synced = true
 		x.asking = 0
 		x.keep()
+		x.redefined()
 		x.copying = false
 		clear(x.portals)
 	}

@@ -160,6 +160,7 @@ const unknownStatement = "a statement that weir does not understand"
 // leaves notes what a statement that is sent may leave behind.
 func (x *exchange) leaves(e effect) {
 	x.asking |= e.kinds
+	x.redefines = x.redefines || e.kinds&redefining != 0
 	x.touched = x.touched || e.touches
 	x.hidden = append(x.hidden, e.hidden...)
 	if e.pin != "" && (x.pin == "" || x.pin == unknownStatement) {
@@ -181,6 +182,18 @@ func (x *exchange) keep() {
 func (x *exchange) leftNothing() {
 	if x.pin == unknownStatement {
 		x.pin = ""
+	}
+}
+
+// redefining are the kinds that may change what other statements return.
+const redefining = 1<<sqltext.DDL | 1<<sqltext.CreateRoutine | 1<<sqltext.Do | 1<<sqltext.Call | 1<<sqltext.Unknown
+
+// redefined notes, at the end of a transaction, that it may have changed the
+// schema. Not before: until then, others still prepare by the old one.
+func (x *exchange) redefined() {
+	if x.redefines && x.status == wire.Idle {
+		x.redefines = false
+		x.s.env.dictionary.schema.Add(1)
 	}
 }
 

@@ -37,6 +37,7 @@ type statement struct {
 	effect  effect       // what it may leave behind when it runs
 	meaning string       // the settings that change what the text means
 	hash    uint64
+	schema  uint64      // the count of changes of the schema when it was made
 	unseen  bool        // too long to be kept: only the upstream it was sent to has it
 	proven  atomic.Bool // PostgreSQL has accepted it
 
@@ -57,6 +58,11 @@ func (s *statement) size() int { return statementSize + len(s.Text) + len(s.OIDs
 // settings that change its meaning, whoever prepares it under whatever name.
 type Dictionary struct {
 	seed maphash.Seed
+
+	// schema counts the changes of the schema that weir has seen. A statement
+	// that was prepared before one may have other types now, so whoever prepares
+	// its text after gets a new one.
+	schema atomic.Uint64
 
 	mu       sync.Mutex
 	entries  map[uint64][]*statement // guarded by mu; by hash
@@ -85,16 +91,17 @@ func (d *Dictionary) intern(text, oids []byte, meaning string) *statement {
 	_, _ = h.WriteString(meaning)
 	hash := h.Sum64()
 
+	schema := d.schema.Load()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, s := range d.entries[hash] {
-		if s.Text == string(text) && s.OIDs == string(oids) && s.meaning == meaning {
+		if s.schema == schema && s.Text == string(text) && s.OIDs == string(oids) && s.meaning == meaning {
 			d.holdLocked(s)
 			return s
 		}
 	}
 	s := d.newLocked(text, oids, meaning)
-	s.hash, s.shared = hash, true
+	s.hash, s.schema, s.shared = hash, schema, true
 	d.entries[hash] = append(d.entries[hash], s)
 	return s
 }

@@ -191,7 +191,7 @@ func (x *exchange) detach() *Upstream {
 	}
 	x.s.link(nil, time.Time{})
 	x.up, x.asked = nil, time.Time{}
-	x.bound = nil
+	x.bound, x.redefines = nil, false
 	x.touched, x.hidden, x.pin = false, nil, ""
 	x.copying, x.barrier, x.fence, x.cancelled = false, false, false, false
 	clear(x.portals)
