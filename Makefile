@@ -75,6 +75,7 @@ fuzz: ## fuzz every decoder for TIME (2m) each
 .PHONY: bench-smoke
 bench-smoke:
 	go test -run '^$$' -bench . -benchtime 1x ./...
+	go run ./bench -smoke
 
 .PHONY: bench
 bench: build ## measure weir, PgBouncer and PostgreSQL alone; ARGS are those of ./bench
