@@ -5,7 +5,6 @@ package weir
 import (
 	"container/list"
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -19,11 +18,9 @@ type logins struct {
 	computing chan struct{} // a place for each login that computes
 
 	mu     sync.Mutex
-	silent list.List // guarded by mu; of *visit, the oldest first
-	most   int       // guarded by mu; silent ones
-	open   int       // guarded by mu; all that are under way
-	all    map[*visit]struct{}
-	closed error // guarded by mu
+	silent list.List           // guarded by mu; of *visit, the oldest first
+	all    map[*visit]struct{} // guarded by mu; all that are under way
+	closed error               // guarded by mu
 }
 
 // visit is one login under way.
@@ -41,7 +38,6 @@ const maxSilent = 4096
 
 func (l *logins) init(computing int) {
 	l.computing = make(chan struct{}, computing)
-	l.most = maxSilent
 	l.all = make(map[*visit]struct{})
 }
 
@@ -65,12 +61,11 @@ func (l *logins) enter(ctx context.Context, timeout time.Duration) (*visit, erro
 	if l.closed != nil {
 		return nil, l.closed
 	}
-	if l.silent.Len() >= l.most {
+	if l.silent.Len() >= maxSilent {
 		l.silent.Remove(l.silent.Front()).(*visit).cancelLocked(errMakeRoom)
 	}
 	v.place = l.silent.PushBack(v)
 	l.all[v] = struct{}{}
-	l.open++
 	return v, nil
 }
 
@@ -88,7 +83,6 @@ func (v *visit) leave() {
 		return
 	}
 	v.over = true
-	l.open--
 	delete(l.all, v)
 	v.speakLocked()
 	v.stop()
@@ -103,7 +97,7 @@ func (v *visit) speakLocked() {
 	}
 }
 
-// Acquire is auth.Acceptor's: it takes a place among the logins that compute.
+// acquire is auth.Acceptor's: it takes a place among the logins that compute.
 func (l *logins) acquire(ctx context.Context) (release func(), err error) {
 	if v, ok := ctx.Value(visitKey{}).(*visit); ok {
 		l.mu.Lock()
@@ -122,7 +116,7 @@ func (l *logins) acquire(ctx context.Context) (release func(), err error) {
 func (l *logins) count() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.open
+	return len(l.all)
 }
 
 // cancelAll ends all logins, those to come too.
@@ -132,7 +126,7 @@ func (l *logins) cancelAll(err error) {
 	if l.closed != nil {
 		return
 	}
-	l.closed = errors.Join(err)
+	l.closed = err
 	for v := range l.all {
 		v.cancel(err)
 	}

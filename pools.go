@@ -33,7 +33,7 @@ type database struct {
 // openConfigured makes the pools that are known without a client: their
 // minimum of connections is kept from the start.
 func (g *Gateway) openConfigured() {
-	for _, key := range g.configuredPools() {
+	for _, key := range g.named {
 		d, err := g.database(key.database, key.user)
 		if err != nil {
 			g.log.Error("a configured pool cannot be opened", "database", key.database, "user", key.user, "error", err)
@@ -44,18 +44,18 @@ func (g *Gateway) openConfigured() {
 }
 
 // configuredPools lists the pools that the settings name.
-func (g *Gateway) configuredPools() (keys []poolKey) {
-	if len(g.config.Databases) == 0 {
-		if t, err := upstream.ParseTarget(g.config.Upstream); err == nil && len(g.config.Users) == 0 {
+func configuredPools(cfg *Config) (keys []poolKey) {
+	if len(cfg.Databases) == 0 {
+		if t, err := upstream.ParseTarget(cfg.Upstream); err == nil && len(cfg.Users) == 0 {
 			keys = append(keys, poolKey{t.Database(), t.User()})
 		}
 		return keys
 	}
-	for _, d := range g.config.Databases {
-		if d.Name == "*" || len(g.config.Users) > 0 {
+	for _, d := range cfg.Databases {
+		if d.Name == "*" || len(cfg.Users) > 0 {
 			continue
 		}
-		if d, ok := g.config.DatabaseFor(d.Name); ok {
+		if d, ok := cfg.DatabaseFor(d.Name); ok {
 			if t, err := upstream.ParseTarget(d.Upstream); err == nil {
 				keys = append(keys, poolKey{d.Name, t.User()})
 			}
@@ -67,7 +67,7 @@ func (g *Gateway) configuredPools() (keys []poolKey) {
 // configured reports whether the settings name the pool: only such a pool keeps
 // a minimum of connections.
 func (g *Gateway) configured(key poolKey) bool {
-	return slices.Contains(g.configuredPools(), key)
+	return slices.Contains(g.named, key)
 }
 
 // database returns the pool for a client's database and user, which it opens

@@ -57,6 +57,7 @@ type Gateway struct {
 	env        *session.Env
 	acceptor   *auth.Acceptor
 	identities *identities
+	named      []poolKey // the pools that the settings name
 
 	draining atomic.Bool
 	refused  atomic.Uint64
@@ -83,6 +84,7 @@ type Gateway struct {
 func Open(cfg *Config, opts Options) (*Gateway, error) {
 	g := &Gateway{
 		config:  cfg,
+		named:   configuredPools(cfg),
 		log:     opts.Logger,
 		version: opts.Version,
 		started: time.Now(),

@@ -184,7 +184,6 @@ var shutdown = &sqlstate.Error{
 // dismiss sends an idle client away.
 func (s *Session) dismiss() {
 	_, _ = s.client.Write(wire.AppendError(nil, shutdown)) // best effort: the connection closes
-	_ = s.client.CloseWrite()
 	s.linger()
 }
 

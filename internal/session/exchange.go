@@ -54,9 +54,9 @@ type exchange struct {
 	rows      uint64            // what weir itself was told of a statement's columns
 	cancelled bool              // the client has gone, and a cancel was sent for what it left
 	touched   bool              // settings may have been changed that PostgreSQL does not report
+	hidden    []string          // those of them that have to be asked for by name
 	pin       string            // why the client may have to keep its upstream, once what runs has ended
 	redefines bool              // the transaction may have changed the schema
-	hidden    []string          // those of them that have to be asked for by name
 	rowsOf    map[string]string // what a query of weir's own returned, while it runs
 	asking    sqltext.Kinds     // the kinds of statements under way
 	complain  *sqlstate.Error   // what the upstream answered to a command of weir's own

@@ -63,11 +63,7 @@ func planChanged(code sqlstate.Code, body []byte) bool {
 // prepared. A driver then closes it and prepares the same text again, and must
 // not be given the old one.
 func (x *exchange) suspect(code sqlstate.Code) {
-	if x.bound == nil {
-		return
-	}
-	switch {
-	case strings.HasPrefix(string(code), "42"), code == cachedPlanChanged, strings.HasPrefix(string(code), "22P0"):
+	if x.bound != nil && (strings.HasPrefix(string(code), "42") || strings.HasPrefix(string(code), "22P0")) {
 		x.s.env.dictionary.retire(x.bound)
 	}
 }

@@ -88,6 +88,3 @@ func (x *exchange) reset() {
 	x.up.settings = unknownSettings
 	x.letGo()
 }
-
-// abandonUpstream lets go of the upstream in whatever state it is.
-func (x *exchange) abandonUpstream(why string) { x.discardUpstream(why) }

@@ -29,7 +29,7 @@ func (x *exchange) reply(typ byte, size int) bool {
 	case wire.CopyData, wire.CopyDone, wire.NotificationResponse:
 		x.pass(size)
 		return true
-	case wire.ErrorResponse, wire.ParameterStatus, wire.CommandComplete, wire.ReadyForQuery:
+	case wire.ErrorResponse, wire.ParameterStatus, wire.CommandComplete, wire.ReadyForQuery, wire.RowDescription:
 		// Looked into below: wait for all of it, or as much as the buffer holds.
 		if !p.whole(size) && p.have(size) < pipeSize/2 {
 			return false
@@ -44,12 +44,7 @@ func (x *exchange) reply(typ byte, size int) bool {
 		x.parameter(size)
 	case wire.CommandComplete, wire.EmptyQueryResponse, wire.PortalSuspended:
 		x.completed(typ, size)
-	case wire.RowDescription, wire.NoData:
-		if !p.whole(size) && p.have(size) < pipeSize/2 {
-			return false // its columns may be remembered
-		}
-		x.acknowledged(typ, size)
-	case wire.ParseComplete, wire.BindComplete, wire.CloseComplete:
+	case wire.ParseComplete, wire.BindComplete, wire.CloseComplete, wire.RowDescription, wire.NoData:
 		x.acknowledged(typ, size)
 	case wire.ParameterDescription:
 		if a := x.due.first(); a != nil && a.fate == swallowed {

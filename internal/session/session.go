@@ -194,7 +194,7 @@ func (s *Session) crashed(x *exchange) {
 		return
 	}
 	s.env.logPanic(p, s)
-	x.abandonUpstream("a defect in weir while it served a client")
+	x.discardUpstream("a defect in weir while it served a client")
 	x.farewell(&sqlstate.Error{
 		Severity: sqlstate.SeverityFatal,
 		Code:     sqlstate.InternalError,

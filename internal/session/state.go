@@ -38,7 +38,7 @@ const (
 func effectOf(text []byte) effect {
 	if i := bytes.IndexByte(text, ';'); i < 0 || i == len(text)-1 {
 		kind := sqltext.First(text).Kind
-		if plain&(1<<kind) != 0 && bytes.IndexByte(text, '(') < 0 && !mentionsInto(text) {
+		if plain&(1<<kind) != 0 && bytes.IndexByte(text, '(') < 0 && (kind != sqltext.Select || !mentionsInto(text)) {
 			return effect{kinds: 1 << kind}
 		}
 	}
@@ -65,8 +65,8 @@ const plain = 1<<sqltext.Select | 1<<sqltext.Insert | 1<<sqltext.Update | 1<<sql
 	1<<sqltext.Begin | 1<<sqltext.Commit | 1<<sqltext.Rollback | 1<<sqltext.Savepoint | 1<<sqltext.Release |
 	1<<sqltext.RollbackTo | 1<<sqltext.SetTransaction | 1<<sqltext.Empty | 1<<sqltext.Show | 1<<sqltext.SetLocal
 
-// mentionsInto reports whether the text has the letters of INTO followed by
-// those of TEMP anywhere: SELECT … INTO TEMP makes a table.
+// mentionsInto reports whether the text of a SELECT has the letters of INTO
+// anywhere: SELECT … INTO TEMP makes a table.
 func mentionsInto(text []byte) bool {
 	for i := 0; i+8 < len(text); i++ {
 		if text[i]|0x20 == 'i' && text[i+1]|0x20 == 'n' && text[i+2]|0x20 == 't' && text[i+3]|0x20 == 'o' {
