@@ -66,7 +66,7 @@ race: ## the tests with the race detector
 
 .PHONY: fuzz-smoke
 fuzz-smoke:
-	@scripts/fuzz.sh 3s
+	@scripts/fuzz.sh 10000x
 
 .PHONY: fuzz
 fuzz: ## fuzz every decoder for TIME (2m) each
