@@ -4,12 +4,10 @@ package session
 
 import (
 	"bytes"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/weir-pg/weir/internal/sqltext"
-	"github.com/weir-pg/weir/internal/wire"
 )
 
 // What a statement leaves behind in the session would stay on the upstream,
@@ -156,102 +154,3 @@ func pinReason(sum sqltext.Summary) string {
 // unknownStatement is the reason for what sqltext cannot read. Mostly PostgreSQL
 // cannot either, and then it has left nothing.
 const unknownStatement = "a statement that weir does not understand"
-
-// leaves notes what a statement that is sent may leave behind.
-func (x *exchange) leaves(e effect) {
-	x.asking |= e.kinds
-	x.redefines = x.redefines || e.kinds&redefining != 0
-	x.touched = x.touched || e.touches
-	x.hidden = append(x.hidden, e.hidden...)
-	if e.pin != "" && (x.pin == "" || x.pin == unknownStatement) {
-		x.pin = e.pin
-	}
-}
-
-// keep pins the client for what the statements that have ended may have left.
-func (x *exchange) keep() {
-	if x.pin != "" && x.s.pin == "" {
-		x.s.pin = x.pin
-		x.s.env.log.Info("a client keeps its connection to PostgreSQL until it leaves or sends DISCARD ALL", "because", x.pin, "client", x.s.describe())
-	}
-	x.pin = ""
-}
-
-// leftNothing takes in that a statement failed. Locks and the like outlive a
-// rollback, but what PostgreSQL did not understand has done nothing.
-func (x *exchange) leftNothing() {
-	if x.pin == unknownStatement {
-		x.pin = ""
-	}
-}
-
-// redefining are the kinds that may change what other statements return.
-const redefining = 1<<sqltext.DDL | 1<<sqltext.CreateRoutine | 1<<sqltext.Do | 1<<sqltext.Call | 1<<sqltext.Unknown
-
-// redefined notes, at the end of a transaction, that it may have changed the
-// schema. Not before: until then, others still prepare by the old one.
-func (x *exchange) redefined() {
-	if x.redefines && x.status == wire.Idle {
-		x.redefines = false
-		x.s.env.dictionary.schema.Add(1)
-	}
-}
-
-// keeps reports whether the client has its upstream until it leaves.
-func (x *exchange) keeps() bool { return x.s.pin != "" || x.pool().sessionMode() }
-
-// settingsQuery asks for the settings of the session. Names and operators are
-// qualified, because the search_path is the client's.
-const settingsQuery = `SELECT s.name, s.setting FROM pg_catalog.pg_settings s ` +
-	`WHERE s.source OPERATOR(pg_catalog.=) 'session' AND s.name OPERATOR(pg_catalog.!~~) 'transaction%'`
-
-// learn asks the upstream what settings the client has now. One that is back to
-// its default is, for this client, what it asked for at login.
-func (x *exchange) learn() {
-	var sql strings.Builder
-	sql.WriteString(settingsQuery)
-	for _, name := range x.hiddenNames() {
-		quoted := quoteValue(name)
-		sql.WriteString(" UNION ALL SELECT " + quoted + ", pg_catalog.current_setting(" + quoted + ", true)")
-	}
-	x.touched, x.hidden = false, nil
-	x.rowsOf = make(map[string]string)
-	err := x.command(sql.String())
-	has := x.rowsOf
-	x.rowsOf = nil
-	if err != nil {
-		x.discardUpstream("it did not say what settings it has: " + err.Error())
-		return
-	}
-	x.up.settings = settingsOf(has)
-	wants := x.s.start.values()
-	maps.Copy(wants, has)
-	x.s.changeSettings(settingsOf(wants))
-}
-
-// hiddenNames are the settings to ask for one by one: those that were touched, and
-// those that the client or the upstream has.
-func (x *exchange) hiddenNames() []string {
-	names := x.hidden
-	for _, m := range []map[string]string{x.s.settings.values(), x.up.settings.values()} {
-		for name := range m {
-			if isHidden(name) {
-				names = append(names, name)
-			}
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
-// row takes a row of two columns that answers a query of weir's own.
-func (x *exchange) row(body []byte) {
-	name, rest, ok := wire.Column(body[2:])
-	if !ok {
-		return
-	}
-	value, _, ok := wire.Column(rest)
-	if ok && value != nil { // null: there is no such setting
-		x.rowsOf[strings.ToLower(string(name))] = string(value)
-	}
-}
