@@ -13,7 +13,7 @@ func TestALongParseWaitsForAnUpstreamAndIsPreparedWhole(t *testing.T) {
 	t.Parallel()
 	g := open(t, database(t), poolOf(1))
 	holder, r := g.raw(t), g.raw(t)
-	holder.query(t, "begin")
+	holder.query(t, "begin; select 1")
 	holder.transcript(t, 1)
 	for _, size := range []int{20 << 10, 100 << 10, 2 << 20, 6 << 20} {
 		sql := "select length('" + strings.Repeat("x", size) + "')"
@@ -29,7 +29,7 @@ func TestALongParseWaitsForAnUpstreamAndIsPreparedWhole(t *testing.T) {
 			t.Fatalf("%d bytes: got %q, want %q", size, got, want)
 		}
 		<-sent
-		holder.query(t, "begin")
+		holder.query(t, "begin; select 1")
 		holder.transcript(t, 1)
 	}
 	holder.query(t, "commit")

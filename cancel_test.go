@@ -192,7 +192,7 @@ func TestCancelInsideATransactionFailsIt(t *testing.T) {
 	t.Parallel()
 	g := open(t, database(t))
 	r := g.raw(t)
-	r.query(t, "begin")
+	r.query(t, "begin; select 1")
 	r.transcript(t, 1)
 	r.query(t, "select pg_sleep(60)")
 	executing(t, g.upstream, "pg_sleep", "1")

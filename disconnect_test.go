@@ -37,7 +37,7 @@ func backend(t testing.TB, g *gateway) string {
 func inserting(t testing.TB, g *gateway) *raw {
 	t.Helper()
 	r := g.raw(t)
-	r.query(t, "begin")
+	r.query(t, "begin; select 1")
 	r.transcript(t, 1)
 	r.query(t, "insert into rows values (1)")
 	r.transcript(t, 1)

@@ -100,7 +100,7 @@ func TestNothingIsHealedInsideABlock(t *testing.T) {
 	r.send(t, running("s", true)...)
 	r.transcript(t, 1)
 	widen()
-	r.query(t, "begin")
+	r.query(t, "begin; select 1")
 	r.transcript(t, 1)
 	r.send(t, running("s", true)...)
 	if got := r.failure(t); got.Code != "0A000" {

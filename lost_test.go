@@ -66,8 +66,8 @@ func TestWhatARestartCuts(t *testing.T) {
 		inBlock bool
 	}{
 		{"idle", nil, nil, "", false},
-		{"a read", nil, simple("select pg_sleep(300)"), "E(57P02) Z(I)", false},
-		{"a read in extended protocol", nil, group("select pg_sleep(300)"), "E(57P02) Z(I)", false},
+		{"a volatile read", nil, simple("select pg_sleep(300)"), "E(08007) Z(I)", false},
+		{"a volatile read in extended protocol", nil, group("select pg_sleep(300)"), "E(08007) Z(I)", false},
 		{"a write", nil, simple("insert into rows select 1 from pg_sleep(300)"), "E(08007) Z(I)", false},
 		{"idle in a transaction", []string{"begin", "insert into rows values (1)"}, nil, "", true},
 		{"active in a transaction", []string{"begin", "insert into rows values (1)"}, simple("select pg_sleep(300)"), "E(57P02) Z(E)", true},
@@ -152,7 +152,7 @@ func TestCommitEndsALostBlock(t *testing.T) {
 		{"extended", group("commit"), "1 2 C Z(I)"},
 	} {
 		r := g.raw(t)
-		r.query(t, "begin")
+		r.query(t, "begin; select 1")
 		r.transcript(t, 1)
 		restart(t, server, pgserver.Fast)
 		r.query(t, "select 1")

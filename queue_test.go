@@ -37,7 +37,7 @@ func hold(t testing.TB, g *gateway, params ...string) (release func()) {
 	t.Helper()
 	conn := g.connect(t, params...)
 	g.connect(t) // what later clients are greeted with is known from now on
-	must(t, conn, "begin")
+	must(t, conn, "begin; select 1")
 	must(t, conn, "select 1")
 	return sync.OnceFunc(func() { must(t, conn, "rollback") })
 }

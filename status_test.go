@@ -69,7 +69,7 @@ func TestStatusAddsUp(t *testing.T) {
 	holders := []*raw{g.raw(t), g.raw(t)}
 	waiters := []*raw{g.raw(t), g.raw(t), g.raw(t), g.raw(t)}
 	for _, r := range holders {
-		r.query(t, "begin")
+		r.query(t, "begin; select 1")
 		r.transcript(t, 1)
 	}
 	for _, r := range waiters {

@@ -69,6 +69,11 @@ type Pool struct {
 	MaxStatementBytes     int64 // bytes of prepared statement text that one client may hold
 	MaxConnecting         int   // connects in flight
 
+	DeferBegin     bool // BEGIN waits for the first statement of its transaction
+	RetryUnsent    bool // what was lost before it was sent is asked again
+	RetryConflicts bool // so is a statement that PostgreSQL undid: 40001, 40P01
+	RetryReads     bool // so is a statement that only reads and whose upstream was lost
+
 	// Pooling false gives each client an upstream of its own, within Max.
 	Pooling    bool
 	QueryCache bool          // keep results

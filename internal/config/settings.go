@@ -99,6 +99,26 @@ var settings = []setting[Config]{
 		cell: at(integer(1, mostBackends), func(c *Config) *int { return &c.Pool.MaxConnecting }),
 	},
 	{
+		key: "pool.defer_begin", preset: "true",
+		help: "hold `BEGIN` back until the first statement of its transaction, so that an idle transaction needs no connection",
+		cell: at(boolean(), func(c *Config) *bool { return &c.Pool.DeferBegin }),
+	},
+	{
+		key: "pool.retry_unsent", preset: "true",
+		help: "ask again, on another connection, what was lost before it was sent",
+		cell: at(boolean(), func(c *Config) *bool { return &c.Pool.RetryUnsent }),
+	},
+	{
+		key: "pool.retry_conflicts", preset: "true",
+		help: "ask again, up to 3 times, a statement outside a transaction that PostgreSQL undid (40001, 40P01)",
+		cell: at(boolean(), func(c *Config) *bool { return &c.Pool.RetryConflicts }),
+	},
+	{
+		key: "pool.retry_reads", preset: "true",
+		help: "ask again, once, a statement outside a transaction that only reads and whose connection was lost",
+		cell: at(boolean(), func(c *Config) *bool { return &c.Pool.RetryReads }),
+	},
+	{
 		key: "pool.pooling", aliases: []string{"DATABASE_ENABLE_CONNECTION_POOLING"}, preset: "true",
 		help: "false gives each client a connection of its own, within the same limits",
 		cell: at(boolean(), func(c *Config) *bool { return &c.Pool.Pooling }),

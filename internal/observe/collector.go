@@ -84,10 +84,14 @@ func (out sink) pool(p *Pool) {
 	out.counter(queries, p.Queries, db, user)
 	out.counter(transactions, p.Transactions, db, user)
 	out.counter(parses, p.Parses, db, user)
+	out.counter(deferred, p.Deferred, db, user)
 	out.counter(bytesReceived, p.BytesIn, db, user)
 	out.counter(bytesSent, p.BytesOut, db, user)
 	for class, n := range p.Errors {
 		out.counter(upstreamErrors, n, db, user, class)
+	}
+	for reason, n := range p.Retries {
+		out.counter(retries, n, db, user, reason)
 	}
 	for reason, n := range p.Rejects {
 		out.counter(poolRejects, n, db, user, reason)

@@ -51,10 +51,12 @@ func mergePools(a, b Pool) Pool {
 	a.Queries += b.Queries
 	a.Transactions += b.Transactions
 	a.Parses += b.Parses
+	a.Deferred += b.Deferred
 	a.BytesIn += b.BytesIn
 	a.BytesOut += b.BytesOut
 	a.Errors = mergeCounts(a.Errors, b.Errors)
 	a.Rejects = mergeCounts(a.Rejects, b.Rejects)
+	a.Retries = mergeCounts(a.Retries, b.Retries)
 	a.Wait.Histogram = a.Wait.Histogram.add(b.Wait.Histogram)
 	a.Query.Histogram = a.Query.Histogram.add(b.Query.Histogram)
 	a.Transaction.Histogram = a.Transaction.Histogram.add(b.Transaction.Histogram)

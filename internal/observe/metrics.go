@@ -30,6 +30,8 @@ var (
 	querySeconds  = desc("weir_query_seconds", "Time that PostgreSQL took for requests.", "database", "user")
 	transactions  = desc("weir_tx_total", "Transactions finished.", "database", "user")
 	txSeconds     = desc("weir_tx_seconds", "Time that transactions held a connection to PostgreSQL.", "database", "user")
+	deferred      = desc("weir_deferred_begins_total", "Transactions whose BEGIN was held back until their first statement.", "database", "user")
+	retries       = desc("weir_retries_total", "Requests sent to PostgreSQL again, unseen by the client, by reason.", "database", "user", "reason")
 	parses        = desc("weir_prepared_parses_total", "Statements prepared on a connection that lacked them.", "database", "user")
 	bytesReceived = desc("weir_received_bytes_total", "Bytes received from clients.", "database", "user")
 	bytesSent     = desc("weir_sent_bytes_total", "Bytes sent to clients.", "database", "user")

@@ -66,10 +66,12 @@ type Pool struct {
 	Queries      uint64            `json:"queries"`
 	Transactions uint64            `json:"transactions"`
 	Parses       uint64            `json:"parses"`
+	Deferred     uint64            `json:"deferred_begins"`
 	BytesIn      uint64            `json:"bytes_in"`
 	BytesOut     uint64            `json:"bytes_out"`
 	Errors       map[string]uint64 `json:"errors"`  // by class of SQLSTATE
 	Rejects      map[string]uint64 `json:"rejects"` // by reason
+	Retries      map[string]uint64 `json:"retries"` // by reason
 
 	Wait        Latency `json:"wait"`
 	Query       Latency `json:"query"`

@@ -15,11 +15,13 @@ type PoolStats struct {
 	Queries      *Counter // requests that ended with ReadyForQuery
 	Transactions *Counter // times that an upstream was let go
 	Parses       *Counter // Parse messages that weir sent because the upstream lacked the statement
+	Deferred     *Counter // transactions whose BEGIN was held back
 	BytesIn      *Counter // received from clients
 	BytesOut     *Counter // sent to clients
 
 	Errors  Errors  // what PostgreSQL answered
 	Rejects Rejects // what weir answered instead of asking PostgreSQL
+	Retries Retries // what weir asked PostgreSQL again
 }
 
 // NewPoolStats returns the statistics, all zero, of the pool of user in database
@@ -35,6 +37,7 @@ func NewPoolStats(database, user string, shards int) *PoolStats {
 		Queries:      NewCounter(shards),
 		Transactions: NewCounter(shards),
 		Parses:       NewCounter(shards),
+		Deferred:     NewCounter(shards),
 		BytesIn:      NewCounter(shards),
 		BytesOut:     NewCounter(shards),
 	}
@@ -49,10 +52,12 @@ func (s *PoolStats) Snapshot() Pool {
 		Queries:      s.Queries.Value(),
 		Transactions: s.Transactions.Value(),
 		Parses:       s.Parses.Value(),
+		Deferred:     s.Deferred.Value(),
 		BytesIn:      s.BytesIn.Value(),
 		BytesOut:     s.BytesOut.Value(),
 		Errors:       s.Errors.Values(),
 		Rejects:      s.Rejects.Values(),
+		Retries:      s.Retries.Values(),
 		Wait:         s.Wait.Snapshot().Latency(),
 		Query:        s.Query.Snapshot().Latency(),
 		Transaction:  s.Transaction.Snapshot().Latency(),

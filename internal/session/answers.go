@@ -35,6 +35,7 @@ type answer struct {
 	st      *statement      // Parse, Bind, Describe, Execute: the statement, where it matters
 	before  *statement      // Parse, Close of the unnamed statement: what it was
 	prev    *prepared       // Close: what name stood for
+	opens   bool            // Execute of weir's own: the block is open after it
 	copies  int             // Query, Execute, Sync: how many ends of a copy were sent after it
 	err     *sqlstate.Error // replaced: weir's own
 }
@@ -77,6 +78,22 @@ func (q *answers) first() *answer {
 		return nil
 	}
 	return &q.list[q.head]
+}
+
+// real returns the first answer that is PostgreSQL's to give, nil where none is
+// due.
+func (q *answers) real() *answer {
+	for i := q.head; i < len(q.list); i++ {
+		if q.list[i].fate != faked {
+			return &q.list[i]
+		}
+	}
+	return nil
+}
+
+// faked reports whether the answer that is due next is weir's own.
+func (q *answers) faked() bool {
+	return q.head < len(q.list) && q.list[q.head].fate == faked
 }
 
 func (q *answers) push(a answer) {

@@ -79,6 +79,7 @@ func (e *Env) Cancel(ctx context.Context, pid uint32, secret []byte) {
 	if s == nil {
 		return
 	}
+	s.cancels.Add(1)
 	s.mu.Lock()
 	up := s.up
 	if up != nil {

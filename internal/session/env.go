@@ -136,7 +136,7 @@ func (e *Env) Drain() <-chan struct{} {
 	e.onLoops(func(s *Session) {
 		switch s.State() {
 		case Idle:
-			if !s.client.Readable() {
+			if !s.client.Readable() && len(s.opening) == 0 {
 				s.dismiss()
 			}
 		case Active:

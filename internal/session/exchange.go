@@ -46,9 +46,12 @@ type exchange struct {
 	refused bool                  // the client is sent away with an error
 	hungUp  bool                  // the client cannot be written to any more
 
+	marks     marks
 	hurt      *injury           // an error that may be healed, from its arrival to the end of its group
 	bound     *statement        // what was bound last
 	healed    bool              // the present group was sent again; that is done once
+	dying     bool              // up has said that it is about to go
+	opened    bool              // the block that was held back is being opened
 	answering bool              // part of the present group's answer has gone to the client
 	former    Settings          // the client's before DISCARD ALL, until its group ends; else zero
 	rows      uint64            // what weir itself was told of a statement's columns
@@ -135,6 +138,9 @@ func (x *exchange) clientFailed(err error) {
 
 // exchangeUpstream sends what is prepared and takes the answers.
 func (x *exchange) exchangeUpstream() (moved bool) {
+	if x.due.faked() && x.due.real() == nil {
+		x.fake() // nobody else has anything to say
+	}
 	n, err := x.toUp.write(&x.up.Stream)
 	x.count(n, 0)
 	moved = n > 0
@@ -176,6 +182,9 @@ func (x *exchange) fromUpstream() (moved bool) {
 
 // deliver writes to the client what is prepared for it.
 func (x *exchange) deliver() (moved bool) {
+	if x.up != nil && (x.hurt != nil || x.fatal != nil || x.dying) {
+		return false // what came before the error may be taken back
+	}
 	if x.hungUp {
 		moved = x.toClient.pending()
 		x.toClient.waste()
@@ -245,7 +254,7 @@ func (x *exchange) start(s *Session, t *loop.Task) {
 	x.status, x.synced, x.copying, x.barrier, x.fence = wire.Idle, true, false, false, false
 	x.waiting, x.leaving, x.refused, x.hungUp = false, false, false, false
 	x.hurt, x.healed, x.answering, x.former = nil, false, false, Settings{}
-	x.complain, x.fatal, x.asking, x.cancelled = nil, nil, 0, false
+	x.complain, x.fatal, x.asking, x.cancelled, x.opened = nil, nil, 0, false, false
 }
 
 // end puts the client down: what it sent ahead and the state of a refused
@@ -267,7 +276,7 @@ func (x *exchange) end() {
 	s.client.Attach(nil)
 	if !x.waiting {
 		s.setState(Idle)
-		if s.env.draining.Load() {
+		if s.env.draining.Load() && len(s.opening) == 0 {
 			s.dismiss()
 		}
 		return

@@ -3,6 +3,7 @@
 package session
 
 import (
+	"bytes"
 	"hash/maphash"
 	"strings"
 
@@ -29,6 +30,22 @@ type injury struct {
 	st   *statement
 	code sqlstate.Code
 	body []byte // of the ErrorResponse, in case it cannot be healed
+
+	undone bool // PostgreSQL has undone the whole of it, see retry.go
+}
+
+// wounded takes in an error that may be healed, and need not be told then.
+func (x *exchange) wounded(a *answer, code sqlstate.Code, body []byte) bool {
+	switch {
+	case x.healable(a, code, body):
+		x.hurt = &injury{st: a.st, code: code}
+	case x.conflicts(code):
+		x.hurt = &injury{code: code, undone: true}
+	default:
+		return false
+	}
+	x.hurt.body = bytes.Clone(body)
+	return true
 }
 
 // cachedPlanChanged is the code, and the routine, of PostgreSQL's complaint that a
@@ -47,7 +64,7 @@ func (x *exchange) healable(a *answer, code sqlstate.Code, body []byte) bool {
 	}
 	named := a.st != nil && a.st != x.s.unnamed
 	return named && (a.kind == 'B' || a.kind == 'D') &&
-		!x.healed && x.status == wire.Idle && !x.answering &&
+		!x.healed && !x.inBlock() && !x.answering &&
 		x.due.groups() == 1 && x.due.list[len(x.due.list)-1].kind == 'S' &&
 		x.toUp.replayable()
 }
@@ -73,7 +90,11 @@ func (x *exchange) suspect(code sqlstate.Code) {
 func (x *exchange) mend() {
 	hurt := x.hurt
 	x.hurt = nil
-	fit := x.status == wire.Idle && x.renew(hurt)
+	if hurt.undone && x.status == wire.Idle {
+		x.askAgain()
+		return
+	}
+	fit := !hurt.undone && x.status == wire.Idle && x.renew(hurt)
 	x.healed = true // once in a group
 	switch {
 	case x.up == nil:

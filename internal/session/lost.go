@@ -17,21 +17,21 @@ import (
 // known of the outcome, and an open transaction block has failed.
 func (x *exchange) upstreamLost(cause error) {
 	farewell := x.fatal
-	err := x.lossError(cause)
 	if a := x.due.first(); a != nil && a.kind == internal {
-		x.complain = err
+		x.complain = x.lossError(cause)
 		x.due.reset()
 		x.toClient.forgetRest()
 		x.discardUpstream("lost: " + cause.Error())
 		return
 	}
-	x.s.env.log.Warn("upstream connection lost", "pool", x.pool().name(), "address", x.up.Address(), "pid", x.up.PID(), "error", cause, "client", x.s.describe())
-	inBlock := x.status != wire.Idle
-	for i := range slices.Backward(x.due.list[x.due.head:]) {
-		x.undo(&x.due.list[x.due.head+i], false)
+	if x.retry(cause) {
+		return
 	}
+	err := x.lossError(cause)
+	x.s.env.log.Warn("upstream connection lost", "pool", x.pool().name(), "address", x.up.Address(), "pid", x.up.PID(), "error", cause, "client", x.s.describe())
+	inBlock := x.inBlock()
 	ends := slices.Clone(x.due.list[x.due.head:])
-	x.due.reset()
+	x.takeBack()
 	broken := x.toClient.pass > 0 // the client has half a message, and the rest will never come
 	x.toClient.forgetRest()
 	x.toUp.drop, x.toUp.pass = x.toUp.drop+x.toUp.pass, 0
@@ -48,9 +48,23 @@ func (x *exchange) upstreamLost(cause error) {
 		x.hungUp = broken
 		return
 	}
+	x.s.forgetOpening()
 	x.s.lost = inBlock
 	x.answerLost(ends, err)
 }
+
+// takeBack undoes what was brought forward for requests that nobody will answer.
+func (x *exchange) takeBack() {
+	for i := range slices.Backward(x.due.list[x.due.head:]) {
+		x.undo(&x.due.list[x.due.head+i], false)
+	}
+	x.due.reset()
+	x.hurt = nil
+}
+
+// inBlock reports whether the upstream is inside a transaction block, or about
+// to be.
+func (x *exchange) inBlock() bool { return x.status != wire.Idle || x.opened }
 
 // endOfFields is the end of an ErrorResponse: that of the last field's value,
 // and that of the list. One too long for the buffer is not kept whole.
@@ -106,17 +120,23 @@ func (x *exchange) lossError(cause error) *sqlstate.Error {
 	}
 	x.fatal = nil
 	running := !x.due.empty()
-	switch inBlock := x.status != wire.Idle; {
+	switch inBlock := x.inBlock(); {
 	case running && x.asking&(1<<sqltext.Commit|1<<sqltext.PrepareTransaction) != 0,
 		running && !inBlock && x.asking&^reading != 0:
-		e.Code = sqlstate.TransactionUnknown
-		e.Detail = "PostgreSQL may have carried out what was asked, or not."
-		e.Hint = "Look at the data before you ask again. The connection to weir is still open."
+		return unknownOutcome(e)
 	case inBlock:
 		e.Detail = "PostgreSQL has rolled back the transaction."
 	case running:
-		e.Detail = "The answer of a statement that only reads was lost."
+		e.Detail = "The answer was lost. Unless a function that was called has written, nothing has changed."
 	}
+	return e
+}
+
+// unknownOutcome makes e the error for what may have changed something.
+func unknownOutcome(e *sqlstate.Error) *sqlstate.Error {
+	e.Code = sqlstate.TransactionUnknown
+	e.Detail = "PostgreSQL may have carried out what was asked, or not."
+	e.Hint = "Look at the data before you ask again. The connection to weir is still open."
 	return e
 }
 
@@ -125,8 +145,11 @@ const reading = 1<<sqltext.Select | 1<<sqltext.Show | 1<<sqltext.Empty | 1<<sqlt
 
 // blockStatus is the state of a client that has no upstream.
 func (s *Session) blockStatus() byte {
-	if s.lost {
+	switch {
+	case s.lost:
 		return wire.Failed
+	case len(s.opening) > 0:
+		return wire.InTransaction
 	}
 	return wire.Idle
 }
@@ -135,7 +158,7 @@ func (s *Session) blockStatus() byte {
 var errBlockLost = &sqlstate.Error{
 	Code:    sqlstate.InFailedTransaction,
 	Message: "current transaction is aborted, commands ignored until end of transaction block",
-	Detail:  "The connection to PostgreSQL was lost inside the transaction, which was rolled back.",
+	Detail:  "The transaction has lost its connection to PostgreSQL, or could get none. It was rolled back.",
 	Hint:    "Send ROLLBACK, then run the transaction again.",
 }
 

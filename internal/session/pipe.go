@@ -33,9 +33,10 @@ type pipe struct {
 	buf              []byte
 	sent, seen, fill int
 	out              []byte
-	from, to         int // what of buf may be sent again; from is -1 where nothing
-	pass             int // bytes of the present message that are still to come, and are forwarded
-	drop             int // bytes of the present message that are still to come, and are discarded
+	gone             uint64 // bytes sent in all
+	from, to         int    // what of buf may be sent again; from is -1 where nothing
+	pass             int    // bytes of the present message that are still to come, and are forwarded
+	drop             int    // bytes of the present message that are still to come, and are discarded
 }
 
 // reset empties the pipe for another exchange.
@@ -79,21 +80,40 @@ func (p *pipe) load(b []byte) {
 // mark notes that what follows may have to be sent again.
 func (p *pipe) mark() { p.from, p.to = p.seen, p.fill }
 
+// intact reports whether everything since mark is still in the buffer.
+func (p *pipe) intact() bool { return p.from >= 0 && p.pass == 0 && p.drop == 0 }
+
 // replayable reports whether everything since mark is still in the buffer, and
 // was taken in.
 func (p *pipe) replayable() bool {
-	return p.from >= 0 && p.pass == 0 && (p.sent == p.to || p.fill == 0) && len(p.out) == 0
+	return p.intact() && (p.sent == p.to || p.fill == 0) && len(p.out) == 0
 }
 
-// replay goes back to mark.
+// replay goes back to mark; what has not been sent yet is forgotten.
 func (p *pipe) replay() {
+	p.out = p.out[:0]
 	p.sent, p.seen, p.fill = p.from, p.from, p.to
+}
+
+// marked returns what came since mark; the pipe is intact.
+func (p *pipe) marked() []byte { return p.buf[p.from:p.to] }
+
+// position is that of the next byte taken in, counted from the pipe's beginning.
+func (p *pipe) position() uint64 { return p.gone + uint64(len(p.out)+p.seen-p.sent) }
+
+// unsent reports whether nothing from position at on has been sent.
+func (p *pipe) unsent(at uint64) bool { return p.gone <= at && p.pass == 0 }
+
+// takeBack drops what was taken in from position at on and is unsent.
+func (p *pipe) takeBack(at uint64) {
+	p.settle()
+	p.out = p.out[:len(p.out)-int(p.position()-at)]
 }
 
 // replaysDescribe reports whether there is a Describe among the messages since
 // mark.
 func (p *pipe) replaysDescribe() bool {
-	b := p.buf[p.from:p.to]
+	b := p.marked()
 	for {
 		typ, size, ok, err := wire.Header(b)
 		if !ok || err != nil || size > len(b) {
@@ -233,6 +253,7 @@ func (p *pipe) write(s io.Writer) (int, error) {
 	}
 	n, err := s.Write(p.buf[p.sent:p.seen])
 	p.sent += n
+	p.gone += uint64(n)
 	p.rewind()
 	return n, err
 }
@@ -241,6 +262,7 @@ func (p *pipe) write(s io.Writer) (int, error) {
 func (p *pipe) writeEdited(s io.Writer) (int, error) {
 	p.settle()
 	n, err := s.Write(p.out)
+	p.gone += uint64(n)
 	if n == len(p.out) {
 		p.out = p.out[:0]
 	} else {

@@ -32,9 +32,10 @@ type Pool struct {
 
 	holders atomic.Int64 // clients, and logins under way
 
-	mu       sync.Mutex
-	welcomes map[Settings]*welcome  // guarded by mu
-	open     map[*Upstream]struct{} // guarded by mu; every connection, in whatever state
+	mu        sync.Mutex
+	suspected map[uint64]struct{}    // guarded by mu; hashes of texts, see readonly.go
+	welcomes  map[Settings]*welcome  // guarded by mu
+	open      map[*Upstream]struct{} // guarded by mu; every connection, in whatever state
 }
 
 // PoolOptions is what a pool is made of.

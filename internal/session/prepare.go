@@ -135,7 +135,6 @@ func (x *exchange) parseNamed(m wire.ParseMessage, size int) bool {
 	if has && x.status != wire.Failed {
 		x.due.push(answer{kind: 'P', fate: faked, st: st, name: name})
 		x.toUp.discard(size)
-		x.fake()
 		return true
 	}
 	x.due.push(answer{kind: 'P', added: !has, st: st, name: name})
@@ -409,7 +408,6 @@ func (x *exchange) closeTarget(size int) bool {
 	id := string(name)
 	x.due.push(answer{kind: 'C', fate: faked, name: id, prev: x.s.unsetNamed(id)})
 	x.toUp.discard(size)
-	x.fake()
 	return true
 }
 

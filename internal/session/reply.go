@@ -16,6 +16,10 @@ import (
 // changed. It returns false where more of it has to come first.
 func (x *exchange) reply(typ byte, size int) bool {
 	p := &x.toClient
+	x.dying = false
+	if x.due.faked() && typ != wire.ErrorResponse && typ != wire.ParameterStatus {
+		x.fake()
+	}
 	switch typ {
 	case wire.DataRow:
 		if x.rowsOf != nil {
@@ -52,6 +56,9 @@ func (x *exchange) reply(typ byte, size int) bool {
 			return true
 		}
 		x.answering = true
+		x.pass(size)
+	case wire.NoticeResponse:
+		x.dying = isLastWarning(p.body(size))
 		x.pass(size)
 	case wire.CopyInResponse:
 		x.copying = x.due.beginCopy()
@@ -97,7 +104,12 @@ func (x *exchange) completed(typ byte, size int) {
 	if typ == wire.CommandComplete {
 		x.noticeTag(a, x.toClient.body(size))
 	}
-	x.pass(size)
+	if a != nil && a.fate == swallowed {
+		x.toClient.discard(size)
+		x.opens(a)
+	} else {
+		x.pass(size)
+	}
 	if a != nil && a.kind == 'E' {
 		x.succeeded()
 		x.fake()
@@ -135,7 +147,7 @@ func (x *exchange) noticeTag(a *answer, tag []byte) {
 // ready handles ReadyForQuery.
 func (x *exchange) ready(size int) {
 	p := &x.toClient
-	x.status = p.body(size)[0]
+	x.status, x.opened = p.body(size)[0], false
 	a := x.due.first()
 	if x.hurt != nil || a != nil && a.fate == swallowed {
 		p.discard(size)
@@ -148,12 +160,12 @@ func (x *exchange) ready(size int) {
 	}
 	asked := a.kind != internal && a.fate != swallowed // by the client; pop ends a
 	x.due.pop()
-	x.fake()
 	if x.hurt == nil {
 		x.healed = false
 	}
 	if asked {
 		x.observeQuery()
+		x.s.tries = 0
 	}
 	if x.due.empty() {
 		x.synced = true
@@ -226,7 +238,7 @@ func (x *exchange) reportStart(name string, size int) bool {
 func (x *exchange) failure(size int) {
 	p := &x.toClient
 	body := p.body(size)
-	a := x.due.first()
+	a := x.due.real()
 	code := sqlstate.Code(wire.Field(body, wire.FieldCode))
 	if a != nil && a.st != nil && planChanged(code, body) {
 		// The client may answer by preparing the text again.
@@ -245,9 +257,28 @@ func (x *exchange) failure(size int) {
 		x.complain = serverError(body)
 		p.discard(size)
 		return
-	case x.healable(a, code, body):
-		x.hurt = &injury{st: a.st, code: code, body: append([]byte(nil), body...)}
+	case x.opening():
+		x.abandon(serverError(body))
+		return
+	case x.wounded(a, code, body):
 		p.discard(size)
+	default:
+		x.fake()
+		x.tell(a, body, size)
+	}
+	x.leftNothing()
+	x.suspect(code)
+	x.pool().stats.Errors.Add(string(code))
+	x.copying = false
+	x.barrier, x.fence = false, false
+	x.failed()
+	x.fake()
+}
+
+// tell gives the client the error that answers a, unless weir asked itself.
+func (x *exchange) tell(a *answer, body []byte, size int) {
+	p := &x.toClient
+	switch {
 	case a.kind == 'D' && a.fate == swallowed || a.kind == 'P' && x.due.asksItself():
 		x.complain = serverError(body)
 		p.discard(size)
@@ -260,13 +291,6 @@ func (x *exchange) failure(size int) {
 	default:
 		p.keep(size)
 	}
-	x.leftNothing()
-	x.suspect(code)
-	x.pool().stats.Errors.Add(string(code))
-	x.copying = false
-	x.barrier, x.fence = false, false
-	x.failed()
-	x.fake()
 }
 
 // translate forwards an error that names a statement as the upstream knows it
@@ -285,6 +309,16 @@ func (x *exchange) translate(st *statement, body []byte, size int) {
 		return append(out, changed...)
 	})
 }
+
+// isLastWarning reports whether a notice is what a backend says before it goes in
+// a hurry: to be short, it does not say it as an error (PostgreSQL: quickdie).
+func isLastWarning(body []byte) bool {
+	code := sqlstate.Code(wire.Field(body, wire.FieldCode))
+	return code == sqlstate.AdminShutdown || code == crashShutdown
+}
+
+// crashShutdown: another backend has crashed, and all restart.
+const crashShutdown sqlstate.Code = "57P02"
 
 // endsConnection reports whether an error is the last thing the server says.
 func (x *exchange) endsConnection(body []byte) bool {

@@ -52,7 +52,7 @@ func (x *exchange) request(typ byte, size int) bool {
 	case x.up == nil && !x.needsUpstream(typ):
 		x.toUp.discard(size)
 		return true
-	case x.up == nil && x.answerAlone(typ, size):
+	case x.up == nil && (x.holdBack(typ, size) || x.answerAlone(typ, size)):
 		return true
 	case x.up == nil && !x.acquire(typ, size):
 		return false
@@ -137,7 +137,10 @@ func (x *exchange) send() {
 		return
 	}
 	x.synced = false
-	x.toUp.mark()
+	x.mark()
+	if len(x.s.opening) > 0 {
+		x.open()
+	}
 	if x.asked.IsZero() {
 		x.asked = x.acquired
 		return
@@ -227,6 +230,9 @@ func (x *exchange) answerDeallocate(text []byte, kinds sqltext.Kinds, size int) 
 	x.s.setUnnamed(nil)
 	x.toUp.discard(size)
 	status := x.status
+	if status == wire.Idle {
+		status = x.s.blockStatus() // the block may be held back
+	}
 	x.toClient.insert(func(out []byte) []byte {
 		return wire.AppendReady(wire.AppendComplete(out, "DEALLOCATE"), status)
 	})

@@ -68,14 +68,17 @@ type Session struct {
 	meaning  string // of settings, as part of a statement's key
 	unnamed  *statement
 	named    map[string]*prepared
-	bytes    int    // that the statements in named take
-	in       []byte // what the client sent and nobody has looked at yet
-	drop     int    // how many more bytes of a refused message are to come
-	skipping bool   // an error was answered: discard until Sync
-	pin      string // why it keeps its upstream until it leaves, "" where it does not
-	lost     bool   // its upstream was lost inside a transaction block
-	ending   ending // how far it is with ending a lost block
-	refused  error  // why its wait ended in vain
+	bytes    int      // that the statements in named take
+	in       []byte   // what the client sent and nobody has looked at yet
+	drop     int      // how many more bytes of a refused message are to come
+	skipping bool     // an error was answered: discard until Sync
+	pin      string   // why it keeps its upstream until it leaves, "" where it does not
+	lost     bool     // its upstream was lost inside a transaction block
+	opening  []string // a block that it has begun and PostgreSQL has not, see begin.go
+	tries    uint8    // how often the request under way was asked again
+	doubt    *doubt   // what must be known before it may be
+	ending   ending   // how far it is with ending a lost block
+	refused  error    // why its wait ended in vain
 	granted  *Upstream
 	waiter   pool.Waiter[*Upstream]
 	queued   time.Time // when it began to wait
@@ -85,6 +88,8 @@ type Session struct {
 	mu    sync.Mutex
 	up    *Upstream // guarded by mu
 	since time.Time // guarded by mu; when it got up
+
+	cancels atomic.Uint32 // cancel requests that found it
 }
 
 // prepared is a client's name for a statement.
@@ -221,6 +226,7 @@ func (s *Session) retire(to State) {
 		for _, p := range s.named {
 			s.env.dictionary.release(p.statement)
 		}
+		s.forgetOpening()
 		s.unnamed, s.named, s.in = nil, nil, nil
 		s.pool.Drop()
 	}

@@ -11,7 +11,6 @@ import (
 )
 
 // noOIDs is the parameter types of a Parse that names none.
-var noOIDs = []byte{0, 0}
 
 // check reports what is out of balance in d: idle statements that are held, that
 // are not in the entries, or that are not what idleSize says. It returns how

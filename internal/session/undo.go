@@ -4,13 +4,13 @@ package session
 
 import "github.com/weir-pg/weir/internal/wire"
 
-// fake gives the client the answers that weir makes, as their turn comes.
+// fake gives the client the answers that weir makes whose turn has come. At the
+// beginning of a group they wait for PostgreSQL's own, if any is to come: the
+// group may yet be asked again, as long as nothing was answered, and one write
+// does for both.
 func (x *exchange) fake() {
-	for {
+	for x.due.faked() {
 		a := x.due.first()
-		if a == nil || a.fate != faked {
-			return
-		}
 		typ := byte(wire.ParseComplete)
 		if a.kind == 'C' {
 			typ = wire.CloseComplete
@@ -28,6 +28,9 @@ func (x *exchange) succeeded() {
 	case a.unnamed:
 		d.release(a.before)
 	case a.kind == 'P' && a.st != nil:
+		if a.name != "" {
+			x.marks.parsed = a.name
+		}
 		x.up.Prepared.Confirm(&a.st.Statement)
 		a.st.proven.Store(true)
 	case a.prev != nil:
@@ -36,15 +39,16 @@ func (x *exchange) succeeded() {
 	x.due.pop()
 }
 
-// failed takes the first answer off, which was an error. In the extended
-// protocol what was sent after it is skipped up to the next Sync.
+// failed takes off the first answer that PostgreSQL owes, which was an error. In
+// the extended protocol what was sent after it is skipped up to the next Sync.
 func (x *exchange) failed() {
-	if x.due.first().ends() {
+	a := x.due.real()
+	if a.ends() {
 		return // ReadyForQuery follows
 	}
 	list, synced := x.due.untilSync()
 	for i := len(list) - 1; i >= 0; i-- {
-		x.undo(&list[i], i == 0)
+		x.undo(&list[i], &list[i] == a)
 	}
 	for range list {
 		x.due.pop()

@@ -87,13 +87,15 @@ func (x *exchange) acquire(typ byte, size int) bool {
 func (x *exchange) refuseRequest(typ byte, size int) {
 	err := *sqlstate.From(x.s.refused)
 	err.Severity = sqlstate.SeverityError
-	x.s.refused = nil
+	x.s.refused, x.s.doubt, x.s.tries = nil, nil, 0
+	x.s.failBlock()
+	status := x.s.blockStatus()
 	x.pool().stats.Rejects.Add(err.Code)
 	x.toUp.discard(size)
 	x.toClient.insert(func(out []byte) []byte {
 		out = wire.AppendError(out, &err)
 		if typ == wire.Query || typ == wire.FunctionCall {
-			out = wire.AppendReady(out, wire.Idle)
+			out = wire.AppendReady(out, status)
 		}
 		return out
 	})
@@ -111,7 +113,7 @@ func (x *exchange) attach(up *Upstream) bool {
 	x.s.link(up, x.acquired)
 	up.Attach(x.task)
 	x.up, x.status, x.synced = up, wire.Idle, true
-	return x.check() && x.bring()
+	return x.check() && x.bring() && x.proven()
 }
 
 // check asks an upstream that was idle for long whether it is still there.
@@ -193,7 +195,7 @@ func (x *exchange) detach() *Upstream {
 	x.up, x.asked = nil, time.Time{}
 	x.bound, x.redefines = nil, false
 	x.touched, x.hidden, x.pin = false, nil, ""
-	x.copying, x.barrier, x.fence, x.cancelled = false, false, false, false
+	x.copying, x.barrier, x.fence, x.cancelled, x.opened, x.dying = false, false, false, false, false, false
 	clear(x.portals)
 	return up
 }

@@ -50,6 +50,20 @@ func AppendParse[S ~string | ~[]byte](b []byte, name string, text S, oids []byte
 	return End(append(b, oids...), start)
 }
 
+// AppendBind appends a Bind message of a statement without parameters, with
+// results in text.
+func AppendBind(b []byte, portal, statement string) []byte {
+	b, start := Begin(b, Bind)
+	b = AppendCString(AppendCString(b, portal), statement)
+	return End(append(b, 0, 0, 0, 0, 0, 0), start)
+}
+
+// AppendExecute appends an Execute message for all rows.
+func AppendExecute(b []byte, portal string) []byte {
+	b, start := Begin(b, Execute)
+	return End(append(AppendCString(b, portal), 0, 0, 0, 0), start)
+}
+
 // AppendTarget appends a Close or Describe message.
 func AppendTarget[S ~string | ~[]byte](b []byte, typ, kind byte, name S) []byte {
 	b, start := Begin(b, typ)

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/weir-pg/weir/internal/loop"
+	"github.com/weir-pg/weir/internal/observe"
+	"github.com/weir-pg/weir/internal/sqlstate"
+	"github.com/weir-pg/weir/internal/sqltext"
+)
+
+// Nothing is asked of PostgreSQL again that may have happened. Three things have
+// not, or make no difference, and are asked again without the client's noticing:
+//
+//   - what was never sent;
+//   - one statement outside a block that PostgreSQL has undone itself;
+//   - one statement outside a block that only reads, whose upstream was lost.
+//
+// All of them only as long as nothing of an answer has gone to the client and
+// the whole request is still in the buffer: asking again is reading it again.
+
+const (
+	// conflictTries bounds how often one statement is asked again that conflicts
+	// with others.
+	conflictTries = 3
+
+	// unsentTries bounds the same for what was never sent. Each try found a
+	// connection that was good a moment before.
+	unsentTries = 10
+
+	// retryPause is about the first pause before a request is asked again; it
+	// doubles with each. Those that have met should not meet again.
+	retryPause = 5 * time.Millisecond
+)
+
+// marks is where things were when the requests under way began.
+type marks struct {
+	sent    uint64 // to the upstream: a position in toUp
+	said    uint64 // to the client: a position in toClient
+	cancels uint32 // the session's
+	parsed  string // a name that one of the requests has defined since
+}
+
+// mark notes that requests begin.
+func (x *exchange) mark() {
+	x.toUp.mark()
+	x.marks = marks{sent: x.toUp.gone, said: x.toClient.position(), cancels: x.s.cancels.Load()}
+}
+
+// repeatable reports whether the requests under way can be asked again as if
+// they had not been.
+func (x *exchange) repeatable() bool {
+	return !x.inBlock() && !x.keeps() && x.hurt == nil && !x.leaving &&
+		x.toUp.intact() && x.toClient.unsent(x.marks.said) &&
+		x.s.cancels.Load() == x.marks.cancels && !x.s.env.aborting.Load()
+}
+
+// retry asks again what was under way on an upstream that was lost, if that can
+// be done. It returns false where the client has to be told.
+func (x *exchange) retry(cause error) bool {
+	if x.due.empty() {
+		return false
+	}
+	cfg := &x.pool().config
+	switch {
+	case x.hurt != nil && x.hurt.undone:
+		x.hurt = nil // PostgreSQL has undone the statement, and said so, before it went
+		if !x.repeatable() {
+			return false
+		}
+		x.startOver(observe.Conflict, cause)
+	case !x.repeatable():
+		return false
+	case cfg.RetryUnsent && x.toUp.gone == x.marks.sent && x.s.tries < unsentTries:
+		x.startOver(observe.Unsent, cause)
+	case cfg.RetryReads && x.reads():
+		x.startOver(observe.Read, cause)
+	default:
+		return false
+	}
+	return true
+}
+
+// startOver goes back to where the requests under way began, without an
+// upstream, and waits a moment.
+func (x *exchange) startOver(why observe.Retry, cause error) {
+	x.s.env.log.Debug("a request is sent to PostgreSQL again", "because", why.String(), "error", cause, "pool", x.pool().name(), "client", x.s.describe())
+	x.pool().stats.Retries.Add(why)
+	x.takeBack()
+	x.toClient.forgetRest()
+	x.toClient.takeBack(x.marks.said)
+	if x.marks.parsed != "" {
+		x.s.forgetNamed(x.marks.parsed)
+	}
+	if why == observe.Conflict && x.synced {
+		x.letGo()
+	} else {
+		x.discardUpstream("lost: " + cause.Error())
+	}
+	x.s.skipping, x.answering, x.healed = false, false, false
+	x.fatal, x.asking = nil, 0
+	x.pause(retryPause << x.s.tries)
+	x.s.tries++
+	x.toUp.replay()
+}
+
+// pause parks the task for about d, between half and all of it.
+func (x *exchange) pause(d time.Duration) {
+	over, task := false, x.task
+	task.Loop().After(d/2+rand.N(d/2+1), loop.Func(func() {
+		over = true
+		task.Wake()
+	}))
+	for !over && !x.s.env.aborting.Load() {
+		task.Park()
+	}
+}
+
+// PostgreSQL's codes for statements that it has undone because of what others
+// did (documentation, appendix A).
+const (
+	serializationFailure sqlstate.Code = "40001"
+	deadlockDetected     sqlstate.Code = "40P01"
+)
+
+// conflicts reports whether an error says that PostgreSQL has undone a statement
+// that can be asked again.
+func (x *exchange) conflicts(code sqlstate.Code) bool {
+	if code != serializationFailure && code != deadlockDetected {
+		return false
+	}
+	if !x.pool().config.RetryConflicts || x.s.tries >= conflictTries || !x.repeatable() {
+		return false
+	}
+	text, ok := x.lone()
+	if !ok {
+		return false
+	}
+	e := effectOf([]byte(text))
+	return e.kinds != 0 && e.kinds&^undoable == 0 && e.pin == "" && !e.touches
+}
+
+// undoable are the kinds of statements that may be asked again once PostgreSQL
+// has undone them. What others have done may not all be undone.
+const undoable = 1<<sqltext.Select | 1<<sqltext.Insert | 1<<sqltext.Update | 1<<sqltext.Delete |
+	1<<sqltext.Merge | 1<<sqltext.With
+
+// askAgain asks a statement again that PostgreSQL has undone, on whichever
+// upstream: the one it had serves others in the meantime.
+func (x *exchange) askAgain() {
+	x.synced = true
+	x.startOver(observe.Conflict, errUndone)
+}
+
+// errUndone is why a statement is asked again on a good upstream.
+var errUndone = errors.New("PostgreSQL has undone it because of what others did")
