@@ -97,6 +97,7 @@ func checkGone(t testing.TB, id string) {
 	t.Helper()
 	label := `"gateway":"` + id + `"`
 	var profile bytes.Buffer
+	before := t.Failed()
 	until(t, "goroutines of the gateway to end", func() bool {
 		profile.Reset()
 		if err := pprof.Lookup("goroutine").WriteTo(&profile, 1); err != nil {
@@ -104,7 +105,7 @@ func checkGone(t testing.TB, id string) {
 		}
 		return !strings.Contains(profile.String(), label)
 	})
-	if t.Failed() {
+	if !before && t.Failed() {
 		t.Log(profile.String())
 	}
 }

@@ -3,9 +3,7 @@
 package weir_test
 
 import (
-	"context"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -167,37 +165,4 @@ func TestCommitEndsALostBlock(t *testing.T) {
 // simple is a simple query.
 func simple(sql string) []pgproto3.FrontendMessage {
 	return []pgproto3.FrontendMessage{&pgproto3.Query{String: sql}}
-}
-
-// TestARestartUnderLoad has clients that work all the time. They may see errors
-// that say so, and nothing else; no acknowledged row is missing, and no refused
-// one is there.
-func TestARestartUnderLoad(t *testing.T) {
-	t.Parallel()
-	server := testpg.New(t, pgserver.Options{Settings: map[string]string{"fsync": "on"}})
-	testpg.Exec(t, server.URL(), "create table rows (client int, n int)")
-	g := open(t, server.URL(), poolOf(5))
-	const clients, restarts = 20, 2
-	ctx, stop := context.WithCancel(bounded(t))
-	defer stop()
-	var wait sync.WaitGroup
-	counts := make([]load, clients)
-	for i := range clients {
-		conn := g.connect(t)
-		wait.Go(func() { counts[i].insert(t, ctx, conn, i) })
-	}
-	for range restarts {
-		before := g.Status().Pools[0].Queries
-		until(t, "work to be done", func() bool { return g.Status().Pools[0].Queries > before+500 })
-		restart(t, server, pgserver.Fast)
-	}
-	stop()
-	wait.Wait()
-	g.balanced(t)
-	for i, c := range counts {
-		got := number(t, g.connect(t), "select count(*) from rows where client = "+string(rune('0'+i/10))+string(rune('0'+i%10)))
-		if got < c.done || got > c.done+c.unknown {
-			t.Errorf("client %d: %d rows, with %d acknowledged and %d unknown", i, got, c.done, c.unknown)
-		}
-	}
 }

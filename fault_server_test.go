@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package weir_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/weir-pg/weir/internal/pgserver"
+	"github.com/weir-pg/weir/internal/testpg"
+)
+
+// TestRestartUnderLoad restarts PostgreSQL twice, with goodbyes and as a crash.
+func TestRestartUnderLoad(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []pgserver.Mode{pgserver.Fast, pgserver.Immediate} {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			server := testpg.New(t, pgserver.Options{})
+			c := hire(t, open(t, server.URL(), poolOf(10)))
+			for range 2 {
+				restart(t, server, mode)
+				c.served(t, 2)
+			}
+			c.dismiss(t, server.URL())
+		})
+	}
+}
+
+// TestTerminatedEachSecondUnderLoad has every backend of the pool terminated,
+// again and again.
+func TestTerminatedEachSecondUnderLoad(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	c := hire(t, open(t, url, poolOf(10)))
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	for range 4 {
+		<-second.C
+		testpg.Exec(t, url, "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
+	}
+	c.dismiss(t, url)
+}
