@@ -11,11 +11,12 @@ import (
 
 // vigil reads process ids, each the newest postmaster's, until its input ends,
 // which it does when this process has ended in any way. Then it stops that
-// postmaster, unless the folder's lock file names another one by now, and
-// removes the temporary folder.
+// postmaster, which may be suspended, unless the folder's lock file names another
+// one by now, and removes the temporary folder.
 const vigil = `
 while read -r pid; do last=$pid; done
 if [ -n "$last" ] && [ "$(head -n 1 "$2/postmaster.pid")" = "$last" ]; then
+	kill -CONT "$last"
 	"$1" stop -D "$2" -m immediate
 fi
 rm -rf "$3"
