@@ -4,7 +4,6 @@ package weir_test
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"testing"
 
@@ -14,13 +13,16 @@ import (
 // crewSize is how many clients work through a fault.
 const crewSize = 100
 
-// pending are the faults in which clients that only read may still see errors,
-// until weir repeats what they asked.
-var pending = []string{
-	"TestRestartUnderLoad/fast",
-	"TestRestartUnderLoad/immediate",
-	"TestTerminatedEachSecondUnderLoad",
+// excused are the faults in which clients that only read may see errors, and why.
+var excused = map[string]string{
+	"TestRestartUnderLoad/fast":           notYet,
+	"TestRestartUnderLoad/immediate":      notYet,
+	"TestTerminatedEachSecondUnderLoad":   notYet,
+	"TestABlackHoleUnderLoad":             notYet,
+	"TestConnectionsCutAtRandomUnderLoad": "a part of an answer that has gone to the client cannot be taken back",
 }
+
+const notYet = "weir does not repeat reads yet"
 
 // crew is the clients that work while a fault happens.
 type crew struct {
@@ -30,17 +32,21 @@ type crew struct {
 	wait    sync.WaitGroup
 }
 
-// hire makes the tables in the gateway's database and puts clients to work.
-func hire(t *testing.T, g *gateway) *crew {
+// hire makes the tables in the database at url, PostgreSQL's own, and puts
+// clients of a gateway before it to work.
+func hire(t *testing.T, g *gateway, url string) *crew {
 	t.Helper()
-	testpg.Exec(t, g.upstream, books)
+	testpg.Exec(t, url, books)
 	ctx, stop := context.WithCancel(t.Context())
 	c := &crew{g: g, stop: stop}
 	for i := range crewSize {
 		c.workers = append(c.workers, &worker{ledger: ledger{job: jobs[i%len(jobs)], client: i}, conn: g.connect(t)})
 	}
 	for _, w := range c.workers {
-		c.wait.Go(func() { w.run(ctx) })
+		c.wait.Go(func() {
+			defer w.ended.Store(true)
+			w.run(ctx)
+		})
 	}
 	t.Cleanup(c.wait.Wait)
 	t.Cleanup(stop)
@@ -48,7 +54,8 @@ func hire(t *testing.T, g *gateway) *crew {
 	return c
 }
 
-// served waits until each client has had n more operations done.
+// served waits until each client has had n more operations done, or has seen
+// what ends it.
 func (c *crew) served(t *testing.T, n int64) {
 	t.Helper()
 	want := make([]int64, len(c.workers))
@@ -56,7 +63,10 @@ func (c *crew) served(t *testing.T, n int64) {
 		want[i] = w.served.Load() + n
 	}
 	for i, w := range c.workers {
-		until(t, w.name+" to be served", func() bool { return w.served.Load() >= want[i] })
+		until(t, w.name+" to be served", func() bool { return w.served.Load() >= want[i] || w.ended.Load() })
+		if t.Failed() {
+			t.FailNow()
+		}
 	}
 }
 
@@ -80,6 +90,16 @@ func (c *crew) dismiss(t *testing.T, url string) {
 	c.report(t)
 }
 
+// flawless checks, after dismiss, that nobody saw any error.
+func (c *crew) flawless(t *testing.T) {
+	t.Helper()
+	for _, w := range c.workers {
+		if n := w.count(done); n != len(w.notes) {
+			t.Errorf("client %d (%s): %d of %d operations succeeded", w.client, w.name, n, len(w.notes))
+		}
+	}
+}
+
 // checkWorker checks that a client has seen no error that it may not see, and
 // is still connected.
 func (c *crew) checkWorker(t *testing.T, w *worker) {
@@ -90,7 +110,7 @@ func (c *crew) checkWorker(t *testing.T, w *worker) {
 	}
 	if w.disturbed != nil {
 		complain := t.Errorf
-		if slices.Contains(pending, t.Name()) {
+		if excused[t.Name()] != "" {
 			complain = t.Logf
 		}
 		complain("client %d (%s) only reads, and saw %v", w.client, w.name, w.disturbed)

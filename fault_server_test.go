@@ -10,6 +10,9 @@ import (
 	"github.com/weir-pg/weir/internal/testpg"
 )
 
+// nearby is how far away PostgreSQL is: all upstreams are busy all the time.
+const nearby = 2 * time.Millisecond
+
 // TestRestartUnderLoad restarts PostgreSQL twice, with goodbyes and as a crash.
 func TestRestartUnderLoad(t *testing.T) {
 	t.Parallel()
@@ -17,7 +20,8 @@ func TestRestartUnderLoad(t *testing.T) {
 		t.Run(string(mode), func(t *testing.T) {
 			t.Parallel()
 			server := testpg.New(t, pgserver.Options{})
-			c := hire(t, open(t, server.URL(), poolOf(10)))
+			_, through := distant(t, server.URL(), nearby)
+			c := hire(t, open(t, through, poolOf(10)), server.URL())
 			for range 2 {
 				restart(t, server, mode)
 				c.served(t, 2)
@@ -32,7 +36,8 @@ func TestRestartUnderLoad(t *testing.T) {
 func TestTerminatedEachSecondUnderLoad(t *testing.T) {
 	t.Parallel()
 	url := database(t)
-	c := hire(t, open(t, url, poolOf(10)))
+	_, through := distant(t, url, nearby)
+	c := hire(t, open(t, through, poolOf(10)), url)
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
 	for range 4 {

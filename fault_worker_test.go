@@ -33,7 +33,7 @@ var jobs = [10]job{
 	{"two inserts in one query", pgx.QueryExecModeSimpleProtocol, 2, (*worker).insertBoth},
 	{"transaction, simple", pgx.QueryExecModeSimpleProtocol, 2, (*worker).insertInBlock},
 	{"transaction, prepared", pgx.QueryExecModeCacheStatement, 2, (*worker).insertInBlock},
-	{"counters, unnamed", pgx.QueryExecModeExec, 0, (*worker).count},
+	{"counters, unnamed", pgx.QueryExecModeExec, 0, (*worker).tally},
 }
 
 // worker is one client of a fault.
@@ -41,6 +41,7 @@ type worker struct {
 	ledger
 	conn   *pgx.Conn
 	served atomic.Int64 // operations that succeeded
+	ended  atomic.Bool  // run has returned
 
 	// Its own until run returns.
 	disturbed error // the last error of an operation that only reads
@@ -135,7 +136,7 @@ func (w *worker) insertInBlock(n int) (outcome, error) {
 	})
 }
 
-func (w *worker) count(int) (outcome, error) {
+func (w *worker) tally(int) (outcome, error) {
 	return w.block(func(side int) error {
 		_, err := w.exec("update counters set n = n + $1 where client = $2 and side = $3", 1-2*side, w.client, side)
 		return err

@@ -39,11 +39,13 @@ type Proxy struct {
 // New starts a proxy on a free port of 127.0.0.1 before the server at upstream,
 // host:port. Close ends it.
 func New(upstream string) (*Proxy, error) {
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	var plain net.ListenConfig
+	plain.SetMultipathTCP(false) // Go's default for listeners, whose sockets take no filter
+	l, err := plain.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for the fault proxy: %w", err)
 	}
-	p := &Proxy{listener: l, upstream: upstream, conns: map[*conn]struct{}{}}
+	p := &Proxy{listener: l.(*net.TCPListener), upstream: upstream, conns: map[*conn]struct{}{}}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.running.Go(p.accept)
 	return p, nil
