@@ -16,7 +16,11 @@ func (x *exchange) leave() {
 	switch {
 	case x.halfway():
 		// PostgreSQL undoes it when the connection closes. A Sync of weir's own
-		// would commit it.
+		// would commit it. A backend that runs something hears of the end only
+		// afterwards, and holds its locks until then.
+		if !x.due.empty() && !x.copying {
+			x.cancelUpstream()
+		}
 		x.discardUpstream("its client left in the middle of a request")
 	case !x.due.empty():
 		if x.unwanted() && !x.cancelled {
