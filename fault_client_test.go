@@ -68,11 +68,11 @@ var victims = map[string]struct {
 		r.write(t, message('d', 1<<20, []byte("1\n2\n")...))
 	}, "0"},
 	"in the middle of a result": {func(t *testing.T, g *gateway, r *raw) {
-		r.query(t, "select repeat('x', 1000) from generate_series(1, 20000)")
+		r.query(t, "select repeat('x', 1000) from generate_series(1, 100000)")
 		stuck(t, g)
 	}, "0"},
 	"in the middle of COPY OUT": {func(t *testing.T, g *gateway, r *raw) {
-		r.query(t, "copy (select repeat('x', 1000) from generate_series(1, 20000)) to stdout")
+		r.query(t, "copy (select repeat('x', 1000) from generate_series(1, 100000)) to stdout")
 		stuck(t, g)
 	}, "0"},
 	"while it holds an advisory lock": {func(t *testing.T, g *gateway, r *raw) {
