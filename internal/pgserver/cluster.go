@@ -101,6 +101,12 @@ func (s *Server) configure() error {
 		settings["ssl_cert_file"] = certificateFile
 		settings["ssl_key_file"] = keyFile
 	}
+	if s.primary != nil {
+		settings["primary_conninfo"] = s.primary.URL()
+		if err := s.write(filepath.Join(s.data, signalFile), ""); err != nil {
+			return err
+		}
+	}
 	maps.Copy(settings, s.opts.Settings)
 
 	if err := s.write(filepath.Join(s.data, settingsFile), encode(settings)); err != nil {

@@ -87,6 +87,9 @@ func (s *Server) run(ctx context.Context) error {
 		return fmt.Errorf("log of PostgreSQL: %w", err)
 	}
 	defer log.Close()
+	if err := s.account.own(path); err != nil { // pg_basebackup copies it
+		return err
+	}
 
 	cmd := s.account.command(s.temporary, filepath.Join(s.bin, "postgres"), "-D", s.data)
 	cmd.Stdout, cmd.Stderr = log, log

@@ -39,6 +39,11 @@ type Options struct {
 	HBA      []string          // lines of pg_hba.conf, before the usual ones
 	TLS      bool              // with a certificate of its own, see RootCert
 
+	// Primary makes the server a standby of this one, which must run: a copy of
+	// it, with its user, password and database, that follows it. It needs
+	// pg_basebackup beside the server's binaries, and no Data.
+	Primary *Server
+
 	Logger *slog.Logger // nil logs nothing
 }
 
@@ -68,6 +73,7 @@ type Server struct {
 
 	mu      sync.Mutex // held through starts and stops
 	process *process   // nil before the first start
+	primary *Server    // the server that this one follows, nil if it is a primary
 	closed  bool
 }
 
@@ -75,7 +81,11 @@ type Server struct {
 // start, a fetch included, not the server's life. The error quotes the end of
 // PostgreSQL's log.
 func Start(ctx context.Context, opts Options) (*Server, error) {
-	s := &Server{opts: opts, log: cmp.Or(opts.Logger, slog.New(slog.DiscardHandler))}
+	s := &Server{opts: opts, primary: opts.Primary, log: cmp.Or(opts.Logger, slog.New(slog.DiscardHandler))}
+	if p := s.primary; p != nil {
+		s.opts.User, s.opts.Password, s.opts.Database = p.opts.User, p.opts.Password, p.opts.Database
+		s.opts.Version = cmp.Or(opts.Version, majorOf(p.version))
+	}
 	s.opts.User = cmp.Or(opts.User, "postgres")
 	s.opts.Database = cmp.Or(opts.Database, "postgres")
 	if err := s.prepare(ctx); err != nil {
@@ -109,9 +119,12 @@ func (s *Server) prepare(ctx context.Context) (err error) {
 	if s.watcher, err = watch(s.account, filepath.Join(s.bin, "pg_ctl"), s.data, s.temporary); err != nil {
 		return err
 	}
-	if fresh {
+	switch {
+	case fresh && s.primary != nil:
+		err = s.clone()
+	case fresh:
 		err = s.initialize()
-	} else {
+	default:
 		err = s.recallPassword()
 	}
 	if err != nil {
