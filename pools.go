@@ -26,6 +26,7 @@ type database struct {
 	pool    *session.Pool
 	config  config.Pool
 	target  *upstream.Target
+	server  *server
 	budgets []*budget
 	limits  *limits
 }
@@ -92,6 +93,7 @@ func (g *Gateway) database(name, user string) (*database, error) {
 		settings.Min = 0
 	}
 	d := &database{poolKey: key, config: settings, target: target}
+	d.server = g.serverLocked(target)
 	d.budgets = g.budgetsForLocked(d)
 	limits := g.limitsForLocked(d)
 	d.limits = limits
@@ -101,6 +103,7 @@ func (g *Gateway) database(name, user string) (*database, error) {
 		Config:   settings,
 		Target:   target,
 		Budgets:  budgetsOf(d.budgets),
+		Server:   d.server.Server,
 		Prepare: func(ctx context.Context) (map[string]string, error) {
 			known, err := limits.ensure(ctx)
 			if err != nil || known.TimeoutSet || settings.StatementTimeout == 0 {

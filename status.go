@@ -28,20 +28,10 @@ func (g *Gateway) Status() Status {
 		Taken:    time.Now(),
 		Draining: g.draining.Load(),
 	}
-	servers := make(map[string]*serverStatus)
 	for _, d := range g.databases() {
-		now := d.pool.Status()
-		s.Pools = append(s.Pools, snapshot(d, now))
-		address := d.target.Address()
-		if servers[address] == nil {
-			servers[address] = &serverStatus{Server: observe.Server{Name: address}}
-		}
-		servers[address].note(now)
+		s.Pools = append(s.Pools, snapshot(d, d.pool.Status()))
 	}
-	for _, server := range servers {
-		s.Servers = append(s.Servers, server.summary())
-	}
-	slices.SortFunc(s.Servers, func(a, b observe.Server) int { return strings.Compare(a.Name, b.Name) })
+	s.Servers = g.serverStatus()
 	s.Budgets = g.budgetStatus()
 	for i := range g.loops.Len() {
 		s.Loops = append(s.Loops, observe.Loop{Number: i, Busy: g.busy.Shard(i).Latency()})
@@ -68,27 +58,22 @@ func snapshot(d *database, now pool.Status) observe.Pool {
 	return p
 }
 
-// serverStatus is what the pools of one server know of it.
-type serverStatus struct {
-	observe.Server
-	connected bool // some pool has a connection
-}
-
-// note adds what one pool knows. The server is down where a pool cannot reach
-// it and none has a connection; a refusal is an answer too, and a pool that
-// needs no connection says nothing.
-func (s *serverStatus) note(now pool.Status) {
-	s.connected = s.connected || now.Idle+now.Active > 0
-	if now.Failing && upstream.Classify(now.LastError) == upstream.Down {
-		s.LastError, s.LastErrorAt = now.LastError.Error(), now.LastErrorAt
+func (g *Gateway) serverStatus() (list []observe.Server) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for key, server := range g.servers {
+		now := server.Status()
+		s := observe.Server{
+			Name: key.address, Up: now.Since.IsZero(), HeldSince: now.Since,
+			Outages: now.Outages, Probes: now.Probes, Down: now.Down.Seconds(),
+		}
+		if !s.Up {
+			s.LastError, s.LastErrorAt = now.Error.Error(), now.TriedAt
+		}
+		list = append(list, s)
 	}
-}
-
-func (s *serverStatus) summary() observe.Server {
-	if s.Up = s.connected || s.LastError == ""; s.Up {
-		s.LastError, s.LastErrorAt = "", time.Time{}
-	}
-	return s.Server
+	slices.SortFunc(list, func(a, b observe.Server) int { return strings.Compare(a.Name, b.Name) })
+	return list
 }
 
 func (g *Gateway) budgetStatus() (list []observe.Budget) {
@@ -110,22 +95,34 @@ func (g *Gateway) budgetStatus() (list []observe.Budget) {
 	return list
 }
 
+// readyPatience bounds the wait for a first connection in Ready: as long as
+// Kubernetes waits for an answer of a readiness probe by default.
+const readyPatience = time.Second
+
 // Ready returns nil when a client could be served now, else a sentence that
-// says what is missing.
-func (g *Gateway) Ready(context.Context) error {
+// says what is missing. A configured pool without a connection opens one to
+// find out; one that a client asked for says nothing while it has none.
+func (g *Gateway) Ready(ctx context.Context) error {
 	if g.draining.Load() {
 		return errors.New("weir is shutting down")
 	}
+	ctx, stop := context.WithTimeout(ctx, readyPatience)
+	defer stop()
 	for _, d := range g.databases() {
 		now := d.pool.Status()
-		if g.hopeless(d, now) {
+		if now.Idle+now.Active > 0 || g.hopeless(d, now) {
 			continue
 		}
-		if now.Failing && now.Idle+now.Active == 0 {
-			return fmt.Errorf("no connection to database %q as %q: %w", d.database, d.user, now.LastError)
+		var err error
+		if !now.Failing && g.configured(d.poolKey) {
+			err = d.pool.Reach(ctx)
+			now = d.pool.Status()
 		}
-		if now.Idle+now.Active == 0 && now.Min > 0 {
-			return fmt.Errorf("no connection to database %q as %q yet", d.database, d.user)
+		if now.Failing {
+			err = now.LastError
+		}
+		if err != nil {
+			return fmt.Errorf("no connection to database %q as %q: %w", d.database, d.user, err)
 		}
 	}
 	return nil

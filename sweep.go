@@ -29,7 +29,7 @@ func (g *Gateway) sweep() {
 }
 
 // forgetUnused takes out the pools without clients and connections, and the
-// limits and budgets that no other pool needs. The caller closes them.
+// limits, servers and budgets that no other pool needs. The caller closes them.
 func (g *Gateway) forgetUnused() (unused []*database) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -47,6 +47,11 @@ func (g *Gateway) forgetUnused() (unused []*database) {
 		if !slices.ContainsFunc(g.order, func(d *database) bool { return d.limits == l }) {
 			l.stop()
 			delete(g.limits, key)
+		}
+	}
+	for key, s := range g.servers {
+		if !slices.ContainsFunc(g.order, func(d *database) bool { return d.server == s }) {
+			delete(g.servers, key)
 		}
 	}
 	for key, b := range g.budgets {

@@ -67,6 +67,7 @@ type Gateway struct {
 	listeners  []net.Listener        // guarded by mu
 	pools      map[poolKey]*database // guarded by mu
 	order      []*database           // guarded by mu; in the order in which they were made
+	servers    map[serverKey]*server // guarded by mu
 	budgets    map[budgetKey]*budget // guarded by mu
 	limits     map[limitsKey]*limits // guarded by mu
 	closed     bool                  // guarded by mu
@@ -89,6 +90,7 @@ func Open(cfg *Config, opts Options) (*Gateway, error) {
 		version: opts.Version,
 		started: time.Now(),
 		pools:   make(map[poolKey]*database),
+		servers: make(map[serverKey]*server),
 		budgets: make(map[budgetKey]*budget),
 		limits:  make(map[limitsKey]*limits),
 	}

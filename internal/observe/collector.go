@@ -50,7 +50,7 @@ func (c collector) Collect(metrics chan<- prometheus.Metric) {
 		out.budget(b)
 	}
 	for _, server := range foldServers(s.Servers) {
-		out.gauge(upstreamUp, truth(server.Up), server.Name)
+		out.server(server)
 	}
 	for _, l := range s.Loops {
 		out.histogram(loopBusy, l.Busy.Histogram, strconv.Itoa(l.Number))
@@ -103,6 +103,13 @@ func (out sink) pool(p *Pool) {
 	out.histogram(upstreamConnect, p.Connect.Histogram, db, user)
 }
 
+func (out sink) server(s Server) {
+	out.gauge(upstreamUp, truth(s.Up), s.Name)
+	out.counter(upstreamOutages, s.Outages, s.Name)
+	out.counter(upstreamProbes, s.Probes, s.Name)
+	out.seconds(upstreamDown, s.Down, s.Name)
+}
+
 func (out sink) budget(b Budget) {
 	out.gauge(budgetLimit, float64(b.Limit), string(b.Scope), b.Name)
 	out.gauge(budgetEffective, float64(b.Effective), string(b.Scope), b.Name)
@@ -115,6 +122,10 @@ func (out sink) gauge(d *prometheus.Desc, value float64, labels ...string) {
 
 func (out sink) counter(d *prometheus.Desc, value uint64, labels ...string) {
 	out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
+}
+
+func (out sink) seconds(d *prometheus.Desc, value float64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, value, labels...)
 }
 
 // histogram exports every second bound, a factor of 2.5 apart: each bound is a

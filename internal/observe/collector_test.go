@@ -99,7 +99,7 @@ weir_query_seconds_bucket{database="shop",user="app",le="63"} 2
 weir_query_seconds_bucket{database="shop",user="app",le="+Inf"} 2
 weir_query_seconds_sum{database="shop",user="app"} 0.022
 weir_query_seconds_count{database="shop",user="app"} 2
-# HELP weir_upstream_up 1 if the PostgreSQL server answered last time, else 0.
+# HELP weir_upstream_up 1 if the PostgreSQL server takes connections as far as is known, else 0.
 # TYPE weir_upstream_up gauge
 weir_upstream_up{upstream="db:5432"} 0
 `

@@ -102,7 +102,8 @@ func foldBudgets(budgets []Budget) []Budget {
 	return folded
 }
 
-// foldServers merges servers of one name: up only if all are.
+// foldServers merges servers of one name, of which clients want different things:
+// up only if all are.
 func foldServers(servers []Server) []Server {
 	var folded []Server
 	index := make(map[string]int)
@@ -110,6 +111,9 @@ func foldServers(servers []Server) []Server {
 		s.Name = label(s.Name)
 		if i, found := index[s.Name]; found {
 			folded[i].Up = folded[i].Up && s.Up
+			folded[i].Outages += s.Outages
+			folded[i].Probes += s.Probes
+			folded[i].Down += s.Down
 			continue
 		}
 		index[s.Name] = len(folded)

@@ -14,7 +14,10 @@ var (
 	clientMax         = desc("weir_client_connections_max", "Most client connections that weir accepts.")
 	clientRefused     = desc("weir_client_connections_refused_total", "Client connections turned away because the most were open.")
 
-	upstreamUp          = desc("weir_upstream_up", "1 if the PostgreSQL server answered last time, else 0.", "upstream")
+	upstreamUp          = desc("weir_upstream_up", "1 if the PostgreSQL server takes connections as far as is known, else 0.", "upstream")
+	upstreamOutages     = desc("weir_upstream_outages_total", "Times that the PostgreSQL server stopped taking connections.", "upstream")
+	upstreamProbes      = desc("weir_upstream_probes_total", "Connects that were to find out whether the PostgreSQL server is back.", "upstream")
+	upstreamDown        = desc("weir_upstream_down_seconds_total", "Time in which the PostgreSQL server took no connections and requests were held.", "upstream")
 	upstreamConnections = desc("weir_upstream_connections", "Connections to PostgreSQL by state.", "database", "user", "state")
 	upstreamMax         = desc("weir_upstream_connections_max", "Most connections that the pool may open now.", "database", "user")
 	upstreamConnect     = desc("weir_upstream_connect_seconds", "Time to connect and log in to PostgreSQL.", "database", "user")

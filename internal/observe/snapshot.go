@@ -117,6 +117,11 @@ type Server struct {
 	Up          bool      `json:"up"`
 	LastError   string    `json:"last_error,omitempty"`   // what made Up false
 	LastErrorAt time.Time `json:"last_error_at,omitzero"` // when that was last tried
+	HeldSince   time.Time `json:"held_since,omitzero"`    // since when requests that need a new connection wait
+
+	Outages uint64  `json:"outages"`
+	Probes  uint64  `json:"probes"`       // connects that were to find out whether an outage is over
+	Down    float64 `json:"down_seconds"` // in all outages, this one included
 }
 
 // Loop is one event loop.

@@ -21,7 +21,7 @@ func (p *Pool[C]) TryAcquire(loop int) (c C, ok bool) {
 		why := p.unfitLocked(c, n, t)
 		if why == "" {
 			n.state = busy
-			n.check = t >= after(n.since, p.cfg.CheckAfter)
+			n.check = t >= after(n.since, p.cfg.CheckAfter) || n.since <= p.suspected
 			p.mu.Unlock()
 			return c, true
 		}

@@ -63,7 +63,7 @@ var budgets atomic.Int64
 func NewBudget(cfg BudgetConfig) *Budget {
 	b := &Budget{
 		number: int(budgets.Add(1)), name: cfg.Name, regrow: cfg.RegrowAfter, log: cfg.Logger,
-		limit: cfg.Limit, reserve: cfg.Reserve, source: cfg.Source, closedAt: math.MinInt64 / 2,
+		limit: cfg.Limit, reserve: cfg.Reserve, source: cfg.Source, closedAt: longAgo,
 	}
 	if b.regrow <= 0 {
 		b.regrow = defaultRegrow

@@ -15,6 +15,9 @@ var start = time.Now()
 // never is the instant that does not come.
 const never = time.Duration(math.MaxInt64)
 
+// longAgo is before every instant.
+const longAgo = time.Duration(math.MinInt64 / 2)
+
 // now is the time since start. Read this way it is the monotonic clock alone,
 // half the price of time.Now on a path that every transaction takes twice.
 func now() time.Duration { return time.Since(start) }

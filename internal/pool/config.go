@@ -21,6 +21,9 @@ type Conn interface {
 	// lock held and must make no system call.
 	Dead() bool
 
+	// Address is where the connection leads to. It does not change.
+	Address() string
+
 	// Close ends the connection; why is for the log. It is called once, without
 	// the pool's lock, from any goroutine.
 	Close(why string)
@@ -72,6 +75,7 @@ type Config[C Conn] struct {
 	// application_name, for the error that ends a wait. May be nil, may answer "".
 	Oldest func() string
 
+	Server *Server      // that Connect connects to, shared by its pools; nil: one of the pool's own
 	Logger *slog.Logger // nil discards
 }
 
@@ -91,5 +95,8 @@ func (c *Config[C]) normalize() {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Server == nil {
+		c.Server = NewServer(ServerConfig{Name: c.Database, Logger: c.Logger})
 	}
 }

@@ -2,7 +2,7 @@
 
 // Package pool decides who gets which upstream connection, and when one is
 // opened or closed. It knows no protocol, no sockets and no poller: a connection
-// is anything with the four methods of Conn.
+// is anything with the methods of Conn.
 //
 // A Pool holds the connections of one (database, user). A connection is idle,
 // in use, or being opened, and holds one place in each of the pool's budgets from
@@ -15,11 +15,16 @@
 // pools give up idle connections for it, and released ones too once its oldest
 // waiter has waited longer than theirs.
 //
+// A Server is shared by the pools that connect to it: it bounds their connects
+// together, and knows when PostgreSQL is down. Then one connect at a time is tried
+// over all pools, until one succeeds, and everybody waits.
+//
 // # Locks
 //
-// Pool.mu comes before Budget.mu, and several budgets are locked in the order of
-// their numbers. Nobody holds the locks of two pools: what one pool wants of
-// another (feed, spare, evict) is asked with no lock held. Conn.Close,
+// Pool.mu comes before Server.mu, that before Budget.mu, and several budgets are
+// locked in the order of their numbers. Nobody holds the locks of two pools: what
+// one pool or a server wants of another pool (peer, member) is asked with no lock
+// held. Conn.Close,
 // Owner.Granted, Owner.Refused, Config.Connect, Config.Classify and
 // Config.Oldest are called with no lock held either.
 package pool

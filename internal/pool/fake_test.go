@@ -15,16 +15,18 @@ import (
 
 // conn is an upstream connection without a socket.
 type conn struct {
-	node   pool.Node
-	loop   atomic.Int32
-	dead   atomic.Bool
-	held   atomic.Bool // by a test's client: two holders at once are a defect
-	server *server
-	born   time.Time
+	node    pool.Node
+	loop    atomic.Int32
+	dead    atomic.Bool
+	held    atomic.Bool // by a test's client: two holders at once are a defect
+	server  *server
+	born    time.Time
+	address string
 }
 
 func (c *conn) Loop() int        { return int(c.loop.Load()) }
 func (c *conn) Dead() bool       { return c.dead.Load() }
+func (c *conn) Address() string  { return c.address }
 func (c *conn) Node() *pool.Node { return &c.node }
 
 func (c *conn) Close(string) {
@@ -39,17 +41,18 @@ func (c *conn) Close(string) {
 
 // server opens conns; it counts, delays and refuses as told.
 type server struct {
-	mu     sync.Mutex
-	open   int
-	most   int // the most that were open at once
-	tries  int
-	dials  int // being opened now
-	burst  int // the most that were being opened at once
-	closed []*conn
-	delay  time.Duration
-	fail   error  // every connect fails with it
-	limit  int    // above it connects fail with errFull; zero is none
-	ending func() // called at the start of each Close; may be nil
+	mu      sync.Mutex
+	open    int
+	most    int // the most that were open at once
+	tries   int
+	dials   int // being opened now
+	burst   int // the most that were being opened at once
+	closed  []*conn
+	delay   time.Duration
+	fail    error  // every connect fails with it
+	address string // of new conns
+	limit   int    // above it connects fail with errFull; zero is none
+	ending  func() // called at the start of each Close; may be nil
 }
 
 var (
@@ -86,7 +89,7 @@ func (s *server) connect(ctx context.Context, loop int) (*conn, error) {
 	}
 	s.open++
 	s.most = max(s.most, s.open)
-	c := &conn{server: s, born: time.Now()}
+	c := &conn{server: s, born: time.Now(), address: s.address}
 	c.loop.Store(int32(loop))
 	return c, nil
 }

@@ -41,8 +41,8 @@ const (
 	backoffJitter = 0.25
 )
 
-// fault is the state of a pool whose last connect failed. While there is one, only
-// one connect at a time is tried.
+// fault is the state of a pool whose last connect failed for a reason that is not
+// its server's. While there is one, only one connect at a time is tried.
 type fault struct {
 	kind    Kind
 	client  *sqlstate.Error // what clients are told
@@ -57,20 +57,12 @@ func (p *Pool[C]) faultLocked(f Failure, err error, t time.Duration) {
 	if f.Kind == Rejected {
 		first, most = rejectFirst, rejectMost
 	}
-	next := fault{kind: f.Kind, client: f.Client, at: t, backoff: first}
+	next := fault{kind: f.Kind, client: clientError(f, err), at: t, backoff: first}
 	if last := p.fault; last != nil && (last.kind == Rejected) == (f.Kind == Rejected) {
 		next.backoff = min(2*last.backoff, most)
 	}
 	next.pause = jitter(next.backoff, backoffJitter)
-	if next.client == nil {
-		next.client = &sqlstate.Error{
-			Code:    sqlstate.ConnectionFailure,
-			Message: "cannot connect to PostgreSQL: " + err.Error(),
-			Err:     err,
-		}
-	}
 	p.fault = &next
-	p.last = lastError{err: err, at: time.Now()}
 }
 
 // retryLocked is the instant from which a connect may be tried again.

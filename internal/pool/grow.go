@@ -36,9 +36,13 @@ func (p *Pool[C]) growLocked(t time.Duration) *Budget {
 		if !waiters && p.places >= p.floorLocked() || !p.mayConnectLocked(t) {
 			return nil
 		}
-		full := take(p.budgets)
+		full, at := p.cfg.Server.take(p, p.budgets, waiters, t)
+		if at > t {
+			p.armLocked(at, t)
+			return nil
+		}
 		if full == nil {
-			p.startLocked()
+			p.startLocked(t)
 			continue
 		}
 		if !waiters {
@@ -71,12 +75,35 @@ func (p *Pool[C]) mayConnectLocked(t time.Duration) bool {
 	return true
 }
 
+// probe is described at member.
+func (p *Pool[C]) probe() bool {
+	t := now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.mayConnectLocked(t) {
+		return false
+	}
+	full, at := p.cfg.Server.take(p, p.budgets, true, t)
+	if full != nil || at > t {
+		return false
+	}
+	p.startLocked(t)
+	return true
+}
+
 // startLocked starts one connect, whose places are taken.
-func (p *Pool[C]) startLocked() {
+func (p *Pool[C]) startLocked(t time.Duration) {
 	p.places++
 	p.connecting++
-	loop, epoch := p.turnLocked(), p.epoch
-	p.connects.Go(func() { p.connect(loop, epoch) })
+	c := connect{loop: p.turnLocked(), epoch: p.epoch, began: t}
+	p.connects.Go(func() { p.connect(c) })
+}
+
+// connect is one connect in flight.
+type connect struct {
+	loop  int
+	epoch uint32
+	began time.Duration
 }
 
 // turnLocked is the loop for the next connection: the next in turn on which someone
@@ -95,30 +122,32 @@ func (p *Pool[C]) turnLocked() int {
 
 // connect opens one connection and hands it to the pool. It does not end when the
 // waiter that it was started for leaves.
-func (p *Pool[C]) connect(loop int, epoch uint32) {
+func (p *Pool[C]) connect(try connect) {
 	ctx, cancel := p.ctx, context.CancelFunc(func() {})
 	if p.cfg.ConnectTimeout > 0 {
 		ctx, cancel = context.WithTimeout(ctx, p.cfg.ConnectTimeout)
 	}
 	defer cancel()
-	c, err := p.cfg.Connect(ctx, loop)
+	c, err := p.cfg.Connect(ctx, try.loop)
 	if err != nil {
-		p.failed(err, epoch)
-		return
+		p.failed(err, try)
+	} else {
+		p.opened(c, try)
 	}
-	p.opened(c, epoch)
+	p.cfg.Server.unblock()
 }
 
 // opened adds a new connection: to a waiter, or to the idle ones. It is not given up
 // for another pool before it has been of use.
-func (p *Pool[C]) opened(c C, epoch uint32) {
+func (p *Pool[C]) opened(c C, try connect) {
+	p.cfg.Server.opened(c.Address(), try.began)
 	t := now()
 	p.mu.Lock()
 	p.connecting--
 	recovered := p.fault != nil
 	p.fault = nil
 	n := c.Node()
-	n.state, n.epoch = busy, epoch
+	n.state, n.epoch = busy, try.epoch
 	n.expires = after(t, jitter(p.cfg.Lifetime, p.cfg.LifetimeJitter))
 	why := p.unfitLocked(c, n, t)
 	w := p.putLocked(c, n, t, why)
@@ -132,25 +161,37 @@ func (p *Pool[C]) opened(c C, epoch uint32) {
 
 // failed gives back the place of a connect that failed, and decides what that
 // means for the waiters, the budgets and the next try.
-func (p *Pool[C]) failed(err error, epoch uint32) {
+func (p *Pool[C]) failed(err error, try connect) {
 	f := p.cfg.Classify(err)
 	p.mu.Lock()
 	p.places--
 	p.connecting--
 	// What an older password or address met says nothing about today's.
-	counts := p.closed == nil && epoch == p.epoch
-	news := counts && (p.fault == nil || p.fault.kind != f.Kind)
+	counts := p.closed == nil && try.epoch == p.epoch
 	if counts {
-		p.faultLocked(f, err, now())
+		p.last = lastError{err: err, at: time.Now()}
 		p.withdrawLocked() // others need not make room for a pool that cannot connect
 	}
+	p.mu.Unlock()
+	if !counts {
+		p.cfg.Server.abandoned(try.began)
+	} else if !p.cfg.Server.failed(f, err, try.began) {
+		p.faulty(f, err)
+	}
+	p.returned(f)
+	p.settle()
+}
+
+// faulty notes a failure that is this pool's alone.
+func (p *Pool[C]) faulty(f Failure, err error) {
+	p.mu.Lock()
+	news := p.fault == nil || p.fault.kind != f.Kind
+	p.faultLocked(f, err, now())
 	p.mu.Unlock()
 	if news {
 		p.cfg.Logger.Warn("cannot open a connection to PostgreSQL",
 			"database", p.cfg.Database, "user", p.cfg.User, "error", err)
 	}
-	p.returned(f)
-	p.settle()
 }
 
 // returned gives back the place of a connect that failed. If PostgreSQL was full

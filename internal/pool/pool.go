@@ -31,9 +31,11 @@ type Pool[C Conn] struct {
 	places     int // open, being opened, being closed: what the budgets count
 	connecting int // the part of places being opened
 	epoch      uint32
-	turn       int     // the loop that the next connection without a waiter goes to
-	hungryAt   *Budget // the budget whose list of hungry pools this one is in
-	fault      *fault  // the last connect failed; nil if it succeeded
+	turn       int           // the loop that the next connection without a waiter goes to
+	hungryAt   *Budget       // the budget whose list of hungry pools this one is in
+	fault      *fault        // the last connect failed, but not because the server is down
+	suspected  time.Duration // what has been idle since before is checked before use
+	address    string        // where connections have to lead to; "" is anywhere
 	last       lastError
 	draining   bool
 	closed     error // why the pool is closed
@@ -46,7 +48,7 @@ type Pool[C Conn] struct {
 // at once to open cfg.Min connections. Close ends it.
 func New[C Conn](cfg Config[C], budgets ...*Budget) *Pool[C] {
 	cfg.normalize()
-	p := &Pool[C]{cfg: cfg, budgets: inOrder(budgets), wakeAt: never}
+	p := &Pool[C]{cfg: cfg, budgets: inOrder(budgets), wakeAt: never, suspected: longAgo}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.idle.loops = make([][]C, cfg.Loops)
 	p.queue.loops = make([]list[C], cfg.Loops)
@@ -55,6 +57,7 @@ func New[C Conn](cfg Config[C], budgets ...*Budget) *Pool[C] {
 	for _, b := range p.budgets {
 		b.join(p)
 	}
+	cfg.Server.join(p, cfg.MaxConnecting)
 	p.settle()
 	return p
 }

@@ -14,12 +14,17 @@ import (
 const QueueTimeout = "weir_query_wait_timeout"
 
 // timeout is the error for waiters that AcquireTimeout took out of the queue: 08006
-// if PostgreSQL cannot be reached and nothing is open, else 53300. What they
-// asked for has not been executed.
+// if they could have been served had PostgreSQL taken connections, else 53300. What
+// they asked for has not been executed.
 func (p *Pool[C]) timeout(taken int) error {
 	p.mu.Lock()
 	f, open := p.fault, p.openLocked()
 	p.mu.Unlock()
+	if open < p.cfg.Max {
+		if err := p.cfg.Server.refusal(); err != nil {
+			return err
+		}
+	}
 	if f != nil && f.kind != Full && open == 0 {
 		return f.client
 	}

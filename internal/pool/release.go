@@ -63,6 +63,8 @@ func (p *Pool[C]) unfitLocked(c C, n *Node, t time.Duration) string {
 		return "end of its lifetime"
 	case n.epoch != p.epoch:
 		return "opened before the settings changed"
+	case p.address != "" && c.Address() != p.address:
+		return "PostgreSQL's primary is at another address"
 	case p.closed != nil:
 		return "pool closed"
 	case p.draining && p.queue.count == 0:

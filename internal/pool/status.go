@@ -29,8 +29,8 @@ type Status struct {
 	Limit  int    // the least of Max and what each budget allows now
 	Source string // what set Limit
 
-	Failing     bool      // the last connect failed, none has succeeded since
-	LastError   error     // the last failed connect; nil if none ever failed
+	Failing     bool      // the server is down, or the pool's last connect failed
+	LastError   error     // the server's or the pool's last failed connect; nil if none ever failed
 	LastErrorAt time.Time // when that was
 	Draining    bool
 }
@@ -53,6 +53,9 @@ func (p *Pool[C]) Status() Status {
 		s.OldestWait = now() - w.since
 	}
 	p.mu.Unlock()
+	if down := p.cfg.Server.Status(); !down.Since.IsZero() {
+		s.Failing, s.LastError, s.LastErrorAt = true, down.Error, down.TriedAt
+	}
 	for _, b := range p.budgets {
 		if n, source := b.bound(); n < s.Limit {
 			s.Limit, s.Source = n, source

@@ -45,6 +45,7 @@ type PoolOptions struct {
 	Config   config.Pool
 	Target   *upstream.Target
 	Budgets  []*pool.Budget
+	Server   *pool.Server // shared by the pools of the target's hosts
 	// Prepare is called before each connect, on the goroutine that connects. It
 	// returns the start-up parameters of the connection; an error is that of
 	// the connect.
@@ -75,12 +76,13 @@ func (e *Env) NewPool(o PoolOptions) *Pool {
 		IdleTimeout:    o.Config.IdleTimeout,
 		Lifetime:       o.Config.Lifetime,
 		LifetimeJitter: 0.1,
-		CheckAfter:     o.Config.CheckAfter,
+		CheckAfter:     max(o.Config.CheckAfter, 1), // 0 is always; for the pool it is never
 		ConnectTimeout: o.Config.ConnectTimeout,
 		MaxConnecting:  o.Config.MaxConnecting,
 		Connect:        p.connect,
 		Classify:       classify,
 		Oldest:         p.oldest,
+		Server:         o.Server,
 		Logger:         e.log,
 	}, o.Budgets...)
 	return p
@@ -183,6 +185,16 @@ func (p *Pool) Drop() { p.holders.Add(-1) }
 func (p *Pool) Unused() bool {
 	now := p.conns.Status()
 	return p.holders.Load() == 0 && now.Idle+now.Active+now.Connecting+now.Waiting == 0
+}
+
+// Reach returns nil once the pool has had a connection that nobody used, which
+// it opens if need be.
+func (p *Pool) Reach(ctx context.Context) error {
+	up, err := p.acquire(ctx)
+	if err == nil {
+		p.conns.Release(up)
+	}
+	return err
 }
 
 // PIDs returns the process ids of the pool's backends.

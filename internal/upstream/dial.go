@@ -4,6 +4,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -40,9 +41,27 @@ func newDialer() dialer {
 	}
 }
 
-// dial connects. TCP_NODELAY is Go's default; a Unix socket has none of these
-// options.
+// synPatience is how long a connect may go unanswered before it is begun anew.
+// The kernel sends its own next after 1, 3 and 7 s, too late for a server that
+// is expected back at any moment.
+const synPatience = 500 * time.Millisecond
+
+// dial connects, until ctx ends.
 func (d dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	for {
+		try, stop := context.WithTimeout(ctx, synPatience)
+		conn, err := d.once(try, network, address)
+		silent := errors.Is(try.Err(), context.DeadlineExceeded)
+		stop()
+		if err == nil || ctx.Err() != nil || !silent {
+			return conn, err
+		}
+	}
+}
+
+// once connects. TCP_NODELAY is Go's default; a Unix socket has none of these
+// options.
+func (d dialer) once(ctx context.Context, network, address string) (net.Conn, error) {
 	dialer := net.Dialer{KeepAliveConfig: d.keepalive, Control: d.control}
 	if !d.keepalive.Enable {
 		dialer.KeepAlive = -1 // net: a negative KeepAlive turns probes off

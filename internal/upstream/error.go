@@ -46,6 +46,16 @@ func (e *Error) add(host string, err error) {
 	}
 }
 
+// replace records what a host answered in place of what it answered before. It
+// reports whether the other hosts would answer the same.
+func (e *Error) replace(host string, errs []error) (same bool) {
+	e.failures = slices.DeleteFunc(e.failures, func(f failure) bool { return f.host == host })
+	for _, err := range errs {
+		e.add(host, err)
+	}
+	return slices.ContainsFunc(errs, final)
+}
+
 // decisive is the failure that says most: PostgreSQL's own answers first, what
 // the network did last, because localhost is two addresses of which one often
 // refuses.

@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -28,8 +27,8 @@ type Login struct {
 	cancel canceller
 }
 
-// Login connects and logs in, trying the hosts in order as libpq does, until
-// ctx ends. params are startup parameters besides, and before, those of the
+// Login connects and logs in, trying the hosts in order as libpq does but not
+// waiting long for silent ones, until ctx ends. params are startup parameters besides, and before, those of the
 // URL; the map is only read. Every error is an *Error.
 func (t *Target) Login(ctx context.Context, params map[string]string) (*Login, error) {
 	var login *Login
@@ -50,49 +49,6 @@ type attempt struct {
 	reached bool // a transport was established
 }
 
-// connect tries each route in turn and calls use with the first connection.
-// It stops early at an answer that would be the same from every host.
-func (t *Target) connect(ctx context.Context, params map[string]string, use func(*attempt, *pgconn.PgConn) error) error {
-	failed := &Error{Database: t.Database(), Role: t.User()}
-	var spare *attempt // target_session_attrs=prefer-standby: better the primary than none
-	var silent string  // the host whose transport could not be established
-	for _, a := range t.attempts(params) {
-		host := a.route.address()
-		if host == silent {
-			continue // another kind of security does not make it answer
-		}
-		err := a.try(ctx, t.share(ctx, host), use)
-		if err == nil {
-			return nil
-		}
-		failed.add(host, err)
-		if final(err) || ctx.Err() != nil {
-			break
-		}
-		if _, ok := errors.AsType[*pgconn.NotPreferredError](err); ok && spare == nil {
-			spare = a
-		}
-		if !a.reached {
-			silent = host
-		}
-	}
-	return spare.settle(ctx, failed, use)
-}
-
-// settle connects to a server that works but was not preferred. Without one,
-// a is nil, it returns what failed.
-func (a *attempt) settle(ctx context.Context, failed *Error, use func(*attempt, *pgconn.PgConn) error) error {
-	if a == nil {
-		return failed
-	}
-	a.config.ValidateConnect = nil
-	if err := a.try(ctx, 0, use); err != nil {
-		failed.add(a.route.address(), err)
-		return failed
-	}
-	return nil
-}
-
 // attempts prepares one attempt for each route.
 func (t *Target) attempts(params map[string]string) []*attempt {
 	list := make([]*attempt, len(t.routes))
@@ -107,11 +63,17 @@ func (t *Target) attempts(params map[string]string) []*attempt {
 }
 
 // ordered returns the routes in their order, or with load_balance_hosts=random
-// the hosts shuffled, each with its routes in order.
+// the hosts shuffled, each with its routes in order, and in any case the host
+// first that was found to be the wanted one.
 func (t *Target) ordered() []route {
-	if !t.random {
-		return t.routes
+	list := t.routes
+	if t.random {
+		list = t.shuffled()
 	}
+	return t.hosts.order(list, t.Single())
+}
+
+func (t *Target) shuffled() []route {
 	place := map[string]int{}
 	for i, n := range rand.Perm(len(t.addresses())) {
 		place[t.addresses()[i]] = n
@@ -119,31 +81,6 @@ func (t *Target) ordered() []route {
 	list := slices.Clone(t.routes)
 	slices.SortStableFunc(list, func(a, b route) int { return place[a.address()] - place[b.address()] })
 	return list
-}
-
-// share is how much of ctx's time the host may use, so that one that never
-// answers leaves time for those after it. Zero is all of it.
-func (t *Target) share(ctx context.Context, address string) time.Duration {
-	hosts := t.addresses()
-	deadline, ok := ctx.Deadline()
-	if !ok || len(hosts) == 1 {
-		return 0
-	}
-	return time.Until(deadline) / time.Duration(len(hosts)-slices.Index(hosts, address))
-}
-
-// try connects, within the limit if it is above zero, and calls use.
-func (a *attempt) try(ctx context.Context, limit time.Duration, use func(*attempt, *pgconn.PgConn) error) error {
-	if limit > 0 {
-		var stop context.CancelFunc
-		ctx, stop = context.WithTimeout(ctx, limit)
-		defer stop()
-	}
-	conn, err := pgconn.ConnectConfig(context.WithValue(ctx, ownDial{}, true), a.config)
-	if err != nil {
-		return err
-	}
-	return use(a, conn)
 }
 
 // ownDial marks the context of a dial that a login asked for.

@@ -22,6 +22,7 @@ type Target struct {
 	routes []route
 	dialer dialer
 	random bool // load_balance_hosts=random
+	hosts  *Hosts
 }
 
 // route is one host with one kind of transport security. sslmode=prefer makes
@@ -43,7 +44,7 @@ func ParseTarget(dsn string) (*Target, error) {
 		return nil, fmt.Errorf("the upstream URL cannot be used: %s", parseReason(err))
 	}
 	config.MaxProtocolMessageBodyLen = maxLoginMessage
-	t := &Target{config: config, dialer: newDialer(), routes: routes(config)}
+	t := &Target{config: config, dialer: newDialer(), routes: routes(config), hosts: &Hosts{}}
 	config.Fallbacks = nil
 	if err := t.takeKeys(); err != nil {
 		return nil, fmt.Errorf("the upstream URL cannot be used: %w", err)

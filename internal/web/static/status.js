@@ -104,7 +104,7 @@ function budgetRow(budget) {
 function serverRow(server) {
   return element('tr', [
     rowHeader(server.name),
-    cell(server.up ? 'up' : 'down', server.up ? '' : 'bad'),
+    cell(server.up ? 'up' : `down since ${new Date(server.held_since).toLocaleTimeString()}`, server.up ? '' : 'bad'),
     cell(server.last_error_at ? new Date(server.last_error_at).toLocaleString() : ''),
     cell(server.last_error ?? '', 'wrap'),
   ]);

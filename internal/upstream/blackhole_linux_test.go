@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package upstream_test
+
+import (
+	"net"
+	"strconv"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// blackHole is an address that drops every SYN, as that of a machine that is gone:
+// a listener whose queue is full and that accepts nobody.
+func blackHole(t *testing.T) string {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(name.(*unix.SockaddrInet4).Port))
+	for range 8 {
+		conn, err := net.DialTimeout("tcp", address, 100*time.Millisecond)
+		if err != nil {
+			return address
+		}
+		t.Cleanup(func() { conn.Close() })
+	}
+	t.Skip("this kernel does not drop what a full queue cannot take")
+	return ""
+}
+
+func TestAHostThatDropsPacketsDoesNotHoldUpTheNext(t *testing.T) {
+	t.Parallel()
+	b := &backend{}
+	hole, want := blackHole(t), fake(t, b.serve)
+	began := time.Now()
+	got := login(t, list("read-write", hole, want), nil)
+	if got.Address != want {
+		t.Errorf("address = %s, want %s", got.Address, want)
+	}
+	if d := time.Since(began); d > time.Second {
+		t.Errorf("found after %v, want a second at most", d)
+	}
+}
