@@ -116,30 +116,6 @@ func (x *exchange) attach(up *Upstream) bool {
 	return x.check() && x.bring() && x.proven()
 }
 
-// check asks an upstream that was idle for long whether it is still there.
-func (x *exchange) check() bool {
-	if !x.up.node.NeedsCheck() {
-		return true
-	}
-	// One whose peer has vanished without a word never answers.
-	up, task := x.up, x.task
-	timer := task.Loop().After(checkPatience, loop.Func(func() {
-		if x.up == up && x.task == task {
-			up.Break()
-			task.Wake()
-		}
-	}))
-	defer timer.Stop()
-	if err := x.command(""); err != nil {
-		x.discardUpstream("no answer to a check: " + err.Error())
-		return false
-	}
-	return true
-}
-
-// checkPatience bounds the check of an upstream that was idle for long.
-const checkPatience = 2 * time.Second
-
 // bring gives the upstream the client's settings.
 func (x *exchange) bring() bool {
 	up, s := x.up, x.s
@@ -157,31 +133,6 @@ func (x *exchange) bring() bool {
 	}
 	up.settings = s.settings
 	return true
-}
-
-// command runs SQL of weir's own on the upstream. Nothing may be under way
-// there. The error is what PostgreSQL answered, or that it was lost; then the
-// exchange has no upstream any more.
-func (x *exchange) command(sql string) error {
-	x.complain = nil
-	x.synced = false
-	x.up.Prepared.Unnamed = nil // a simple query ends it
-	x.due.push(answer{kind: internal})
-	x.toUp.insert(func(out []byte) []byte { return wire.AppendQuery(out, sql) })
-	x.settleDue()
-	if x.complain != nil {
-		return x.complain
-	}
-	return nil
-}
-
-// settleDue waits until all answers are in.
-func (x *exchange) settleDue() {
-	for !x.due.empty() {
-		if !x.exchangeUpstream() && !x.due.empty() {
-			x.task.Park()
-		}
-	}
 }
 
 // detach takes the upstream away from the client.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/weir-pg/weir/internal/loop"
 	"github.com/weir-pg/weir/internal/pool"
@@ -86,16 +87,21 @@ func isPlain(name string) bool {
 	return len(name) <= maxName
 }
 
-// ask takes an upstream, gives it the settings, and returns what it reports.
+// ask takes an upstream, gives it the settings, and returns what it reports. One
+// that is lost over it says nothing of the settings: another is asked.
 func (p *Pool) ask(ctx context.Context, s Settings) (map[string]string, error) {
-	up, err := p.acquire(ctx)
-	if err != nil {
-		return nil, err
+	for began := time.Now(); ; {
+		up, err := p.acquire(ctx)
+		if err != nil {
+			return nil, err
+		}
+		e := &errand{pool: p, up: up, settings: s, done: make(chan struct{})}
+		up.Stream.Loop().Post(loop.Func(func() { up.Stream.Loop().Go(e) }))
+		<-e.done // in connect_timeout
+		if !e.lost || time.Since(began) > p.config.AcquireTimeout {
+			return e.params, e.err
+		}
 	}
-	e := &errand{pool: p, up: up, settings: s, done: make(chan struct{})}
-	up.Stream.Loop().Post(loop.Func(func() { up.Stream.Loop().Go(e) }))
-	<-e.done // bounded by the life of the upstream connection
-	return e.params, e.err
 }
 
 // errand is a visit to an upstream on behalf of no client yet.
@@ -107,6 +113,7 @@ type errand struct {
 	// Set before done is closed.
 	params map[string]string
 	err    error
+	lost   bool // err is that the upstream was lost
 	done   chan struct{}
 }
 
@@ -119,7 +126,7 @@ func (e *errand) Serve(t *loop.Task) {
 	x.start(s, t)
 	if !x.attach(e.up) {
 		e.err = s.refused
-		if e.err == nil {
+		if e.lost = e.err == nil; e.lost {
 			e.err = &sqlstate.Error{Code: sqlstate.ConnectionFailure, Message: fmt.Sprintf("connection to PostgreSQL at %s was lost during a login", e.pool.target.Address())}
 		}
 		return
