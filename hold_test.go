@@ -182,3 +182,36 @@ func TestReadyOnlyWithAServerThatAnswers(t *testing.T) {
 	}
 	until(t, "weir to be ready without a client", func() bool { return g.Ready(context.WithoutCancel(t.Context())) == nil })
 }
+
+// TestAStandbyIsLeftWhereOneOfSeveralHostsTakesWrites has weir find a standby first.
+func TestAStandbyIsLeftWhereOneOfSeveralHostsTakesWrites(t *testing.T) {
+	t.Parallel()
+	a := testpg.New(t, pgserver.Options{})
+	b := testpg.Standby(t, a)
+	testpg.Exec(t, a.URL(), "create table ledger (n int)")
+	g := open(t, hostsOf(t, "", b, a), poolOf(2))
+	conn := g.connect(t)
+	if err := exec(t, conn, "insert into ledger values (1)"); code(err) != "25006" {
+		t.Errorf("a write to a standby: got %v, want 25006", err)
+	}
+	must(t, conn, "insert into ledger values (1)")
+
+	single := open(t, b.URL(), poolOf(1))
+	reader := single.connect(t)
+	pid := number(t, reader, "select pg_backend_pid()")
+	if err := exec(t, reader, "insert into ledger values (1)"); code(err) != "25006" {
+		t.Errorf("a write to a standby: got %v, want 25006", err)
+	}
+	if again := number(t, reader, "select pg_backend_pid()"); again != pid {
+		t.Error("the only host's upstream was closed because it is a standby")
+	}
+
+	must(t, conn, "set default_transaction_read_only = on")
+	pid = number(t, conn, "select pg_backend_pid()")
+	if err := exec(t, conn, "insert into ledger values (1)"); code(err) != "25006" {
+		t.Errorf("a write that the client forbade itself: got %v, want 25006", err)
+	}
+	if again := number(t, conn, "select pg_backend_pid()"); again != pid {
+		t.Error("the primary's upstream was closed because its client reads only")
+	}
+}

@@ -43,7 +43,8 @@ type Server struct {
 	connecting int
 	blocked    []member // wait for connecting to fall, the first come first
 	outage     *outage  // nil while the server takes connections
-	probing    bool     // while there is an outage: a connect is in flight that will tell
+	recycled   time.Duration
+	probing    bool // while there is an outage: a connect is in flight that will tell
 	good       time.Duration
 	ramped     time.Duration // the end of the ramp
 	next       time.Duration // the ramp's next connect, less the burst
@@ -64,6 +65,8 @@ type member interface {
 	// moved closes the connections to any other address than this one, those in
 	// use when they are released.
 	moved(address string)
+	// Recycle closes what is open, what is in use when it is released.
+	Recycle()
 }
 
 // NewServer makes a server of which nothing is known.
@@ -71,7 +74,7 @@ func NewServer(cfg ServerConfig) *Server {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, most: serverConnecting, good: longAgo, ramped: longAgo}
+	s := &Server{cfg: cfg, most: serverConnecting, good: longAgo, ramped: longAgo, recycled: longAgo}
 	s.timer = time.AfterFunc(time.Hour, s.wake)
 	s.timer.Stop() // until an outage
 	return s
@@ -174,15 +177,32 @@ func (s *Server) opened(address string, began time.Duration) {
 	s.tellOver(over)
 	if moved {
 		s.cfg.Logger.Warn("PostgreSQL's primary is at another address; connections to the old one are closed", "server", s.cfg.Name, "address", address)
-		s.Move(address)
+		for _, m := range s.all() {
+			m.moved(address)
+		}
 	}
 }
 
-// Move closes the connections of all pools to any other address than this one,
-// those in use when they are released.
-func (s *Server) Move(address string) {
+// recycleInterval is how often Recycle may do its work: where no better server is
+// found, connections to the present one must not be closed all the time.
+const recycleInterval = time.Second
+
+// Recycle closes the connections of all pools, those in use when they are released,
+// because they lead to the wrong server.
+func (s *Server) Recycle(why string) {
+	t := now()
+	s.mu.Lock()
+	due := t-s.recycled >= recycleInterval
+	if due {
+		s.recycled = t
+	}
+	s.mu.Unlock()
+	if !due {
+		return
+	}
+	s.cfg.Logger.Warn("connections to PostgreSQL are closed to look for another server", "server", s.cfg.Name, "why", why)
 	for _, m := range s.all() {
-		m.moved(address)
+		m.Recycle()
 	}
 }
 

@@ -27,6 +27,7 @@ type Pool struct {
 	target   *upstream.Target
 	stats    *observe.PoolStats
 	conns    *pool.Pool[*Upstream]
+	server   *pool.Server
 
 	prepare func(ctx context.Context) (map[string]string, error)
 
@@ -61,6 +62,7 @@ func (e *Env) NewPool(o PoolOptions) *Pool {
 		config:   o.Config,
 		target:   o.Target,
 		prepare:  o.Prepare,
+		server:   o.Server,
 		stats:    observe.NewPoolStats(o.Database, o.User, e.loops.Len()),
 		welcomes: make(map[Settings]*welcome),
 		open:     make(map[*Upstream]struct{}),

@@ -244,6 +244,9 @@ func (x *exchange) failure(size int) {
 		// The client may answer by preparing the text again.
 		x.s.env.dictionary.retire(a.st)
 	}
+	if x.onStandby(code) {
+		x.pool().leaveStandby(x.up.Address())
+	}
 	switch {
 	case x.endsConnection(body):
 		// What it means depends on what was in progress: see upstreamLost.

@@ -18,18 +18,15 @@ type Hosts struct {
 	last  string // tried last
 }
 
-// found notes that a login to the host succeeded. A nil Hosts remembers nothing.
+// found notes that a login to the host succeeded.
 func (h *Hosts) found(address string) {
-	if h == nil {
-		return
-	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.first = address
 }
 
-// Avoid has the host tried after all the others.
-func (h *Hosts) Avoid(address string) {
+// avoid has the host tried after all the others.
+func (h *Hosts) avoid(address string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.last = address
@@ -38,9 +35,6 @@ func (h *Hosts) Avoid(address string) {
 // order returns routes with those to the first host at the beginning and those
 // to the last at the end.
 func (h *Hosts) order(routes []route, sticky bool) []route {
-	if h == nil {
-		return routes
-	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	rank := func(r route) int {
@@ -84,6 +78,16 @@ func (t *Target) Single() bool {
 	attrs := t.Attrs()
 	return attrs == "read-write" || attrs == "primary"
 }
+
+// WantsPrimary reports whether a standby is the wrong server for the target: it
+// asks for one that takes writes, or has several hosts and asks for nothing. Who
+// names one host and no more means that one, whatever it is.
+func (t *Target) WantsPrimary() bool {
+	return t.Single() || t.Attrs() == "any" && t.Hosts() > 1
+}
+
+// Avoid has a host tried after all the others, for all that share it.
+func (t *Target) Avoid(address string) { t.hosts.avoid(address) }
 
 // Hosts returns how many hosts the target has.
 func (t *Target) Hosts() int { return len(t.addresses()) }

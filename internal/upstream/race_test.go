@@ -149,7 +149,7 @@ func TestAHostToAvoidIsTriedLast(t *testing.T) {
 	tgt := target(t, list("", avoid, fake(t, second.serve)))
 	var hosts upstream.Hosts
 	tgt.Share(&hosts)
-	hosts.Avoid(avoid)
+	tgt.Avoid(avoid)
 	got, err := tgt.Login(within(t), nil)
 	if err != nil {
 		t.Fatal(err)
