@@ -177,5 +177,7 @@ func (g *Gateway) pids(address string) (list []uint32) {
 			list = append(list, d.pool.PIDs()...)
 		}
 	}
-	return list
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return append(list, g.replicaPIDsLocked(address)...)
 }

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
@@ -167,8 +166,12 @@ func (g *Gateway) admit(login *auth.Login, raw *upstream.Swap) error {
 	if g.env.Len() >= g.maxClients {
 		return g.tooManyClients()
 	}
-	if replicates(login) {
-		return errReplication
+	sender, err := senderOf(login)
+	if err != nil {
+		return err
+	}
+	if sender != ordinary {
+		return g.replicate(login, sender)
 	}
 	d, err := g.database(login.Database, login.User)
 	if err != nil {
@@ -191,30 +194,6 @@ func (g *Gateway) tooManyClients() *sqlstate.Error {
 		Message:  fmt.Sprintf("too many connections to weir: max_clients = %d clients are connected", g.maxClients),
 		Hint:     "Raise max_clients, and the limit on open files if that is what bounds it, or have applications open fewer connections.",
 	}
-}
-
-// errReplication is the answer to a client that wants to replicate.
-var errReplication = &sqlstate.Error{
-	Severity: sqlstate.SeverityFatal,
-	Code:     sqlstate.FeatureNotSupported,
-	Message:  "weir does not forward replication connections yet",
-	Hint:     "Connect to PostgreSQL directly for replication.",
-}
-
-// replicates reports whether the start-up packet asks for a replication
-// connection: any value of "replication" but a false one (PostgreSQL:
-// ProcessStartupPacket).
-func replicates(login *auth.Login) bool {
-	for _, p := range login.Params {
-		if p.Name == "replication" {
-			switch strings.ToLower(p.Value) {
-			case "", "0", "f", "fa", "fal", "fals", "false", "n", "no", "of", "off":
-				return false
-			}
-			return true
-		}
-	}
-	return false
 }
 
 // cancelTimeout bounds one forwarded cancel request.

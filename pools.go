@@ -129,7 +129,13 @@ func (g *Gateway) target(name, user string) (*upstream.Target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("upstream of database %q: %w", name, err)
 	}
-	role, password := d.User, d.Password
+	role, password := g.role(d.User, d.Password, user, shared)
+	return shared.With(d.Database, role, password), nil
+}
+
+// role returns as whom clients log in to PostgreSQL: the database's role if it
+// has one, else what their user has. Empty is that of the upstream's URL.
+func (g *Gateway) role(role, password, user string, shared *upstream.Target) (string, string) {
 	if u, ok := g.config.UserFor(user); ok && role == "" {
 		role = cmp.Or(u.UpstreamUser, u.Name)
 		password = cmp.Or(u.UpstreamPassword, u.Password)
@@ -137,7 +143,7 @@ func (g *Gateway) target(name, user string) (*upstream.Target, error) {
 			password = shared.Password()
 		}
 	}
-	return shared.With(d.Database, role, password), nil
+	return role, password
 }
 
 func noDatabase(name string) *sqlstate.Error {

@@ -55,9 +55,19 @@ func (g *Gateway) forgetUnused() (unused []*database) {
 		}
 	}
 	for key, b := range g.budgets {
-		if !slices.ContainsFunc(g.order, func(d *database) bool { return slices.Contains(d.budgets, b) }) {
+		if !g.boundLocked(b) {
 			delete(g.budgets, key)
 		}
 	}
 	return unused
+}
+
+// boundLocked reports whether a budget bounds a pool or a replication connection.
+func (g *Gateway) boundLocked(b *budget) bool {
+	for r := range g.replicas {
+		if slices.Contains(r.budgets, b) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(g.order, func(d *database) bool { return slices.Contains(d.budgets, b) })
 }

@@ -70,6 +70,7 @@ type Gateway struct {
 	servers    map[serverKey]*server // guarded by mu
 	budgets    map[budgetKey]*budget // guarded by mu
 	limits     map[limitsKey]*limits // guarded by mu
+	replicas   map[*replica]struct{} // guarded by mu; the replication connections
 	closed     bool                  // guarded by mu
 	ended      sync.Once
 	sweeping   sync.WaitGroup  // the goroutine of sweep
@@ -84,15 +85,16 @@ type Gateway struct {
 // Serve. PostgreSQL need not be up. Close or Shutdown ends it.
 func Open(cfg *Config, opts Options) (*Gateway, error) {
 	g := &Gateway{
-		config:  cfg,
-		named:   configuredPools(cfg),
-		log:     opts.Logger,
-		version: opts.Version,
-		started: time.Now(),
-		pools:   make(map[poolKey]*database),
-		servers: make(map[serverKey]*server),
-		budgets: make(map[budgetKey]*budget),
-		limits:  make(map[limitsKey]*limits),
+		config:   cfg,
+		named:    configuredPools(cfg),
+		log:      opts.Logger,
+		version:  opts.Version,
+		started:  time.Now(),
+		pools:    make(map[poolKey]*database),
+		servers:  make(map[serverKey]*server),
+		budgets:  make(map[budgetKey]*budget),
+		limits:   make(map[limitsKey]*limits),
+		replicas: make(map[*replica]struct{}),
 	}
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)

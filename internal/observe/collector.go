@@ -67,6 +67,7 @@ func (out sink) gateway(s *Snapshot) {
 	out.gauge(clientConnections, float64(s.Clients.Idle), "idle")
 	out.gauge(clientConnections, float64(s.Clients.Active), "active")
 	out.gauge(clientConnections, float64(s.Clients.Waiting), "waiting")
+	out.gauge(clientConnections, float64(s.Clients.Replicating), "replicating")
 	out.gauge(clientMax, float64(s.Clients.Max))
 	out.counter(clientRefused, s.Clients.Refused)
 }

@@ -59,6 +59,7 @@ weir_budget_effective_limit{name="db:5432",scope="server"} 8
 weir_client_connections{state="active"} 4
 weir_client_connections{state="idle"} 90
 weir_client_connections{state="login"} 1
+weir_client_connections{state="replicating"} 1
 weir_client_connections{state="waiting"} 3
 # HELP weir_draining 1 while weir is stopping, else 0.
 # TYPE weir_draining gauge

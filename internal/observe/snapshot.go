@@ -28,13 +28,14 @@ type Snapshot struct {
 
 // Clients counts client connections by state.
 type Clients struct {
-	Login   int    `json:"login"`   // connected, not yet logged in
-	Idle    int    `json:"idle"`    // logged in, hold no upstream
-	Active  int    `json:"active"`  // hold an upstream
-	Waiting int    `json:"waiting"` // wait for an upstream
-	Total   int    `json:"total"`
-	Max     int    `json:"max"`     // max_clients
-	Refused uint64 `json:"refused"` // turned away because Max was reached
+	Login       int    `json:"login"`       // connected, not yet logged in
+	Idle        int    `json:"idle"`        // logged in, hold no upstream
+	Active      int    `json:"active"`      // hold an upstream
+	Waiting     int    `json:"waiting"`     // wait for an upstream
+	Replicating int    `json:"replicating"` // replication connections; each has an upstream beside the pools
+	Total       int    `json:"total"`
+	Max         int    `json:"max"`     // max_clients
+	Refused     uint64 `json:"refused"` // turned away because Max was reached
 }
 
 // Upstreams counts the connections to PostgreSQL of all pools by state.

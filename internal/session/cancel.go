@@ -34,40 +34,73 @@ const (
 // ErrFull says that as many clients are logged in as may be.
 var ErrFull = errors.New("as many clients are connected as may be")
 
-// register takes the session in, unless too many are, and gives it a key that
-// no other has.
+// register takes the session in, unless too many clients are, and gives it a key
+// that no other has.
 func (e *Env) register(s *Session, protocol uint32) error {
+	secret := newSecret(protocol)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	pid, err := e.newPIDLocked()
+	if err != nil {
+		return err
+	}
+	s.key = key{pid, secret}
+	e.sessions[pid] = s
+	return nil
+}
+
+// registerRelay is register for a client that replicates.
+func (e *Env) registerRelay(r *relay, protocol uint32) error {
+	secret := newSecret(protocol)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	pid, err := e.newPIDLocked()
+	if err != nil {
+		return err
+	}
+	r.key = key{pid, secret}
+	e.relays[pid] = r
+	return nil
+}
+
+// newSecret returns a secret that the protocol has room for.
+func newSecret(protocol uint32) []byte {
 	size := secretSize30
 	if protocol >= wire.Protocol32 {
 		size = secretSize32
 	}
-	s.key.secret = make([]byte, size)
-	rand.Read(s.key.secret)
-	var random [4]byte
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if len(e.sessions) >= e.maxClients {
-		return ErrFull
+	secret := make([]byte, size)
+	rand.Read(secret)
+	return secret
+}
+
+// newPIDLocked returns a process id that no client has.
+func (e *Env) newPIDLocked() (uint32, error) {
+	if len(e.sessions)+len(e.relays) >= e.maxClients {
+		return 0, ErrFull
 	}
+	var random [4]byte
 	for {
 		rand.Read(random[:])
-		s.key.pid = firstPID | binary.BigEndian.Uint32(random[:])&(firstPID-1)
-		if _, taken := e.sessions[s.key.pid]; !taken {
-			e.sessions[s.key.pid] = s
-			return nil
+		pid := firstPID | binary.BigEndian.Uint32(random[:])&(firstPID-1)
+		if e.sessions[pid] == nil && e.relays[pid] == nil {
+			return pid, nil
 		}
 	}
 }
 
-// find returns the session with this key, nil if there is none.
-func (e *Env) find(pid uint32, secret []byte) *Session {
+// find returns the client with this key, nil and nil if there is none.
+func (e *Env) find(pid uint32, secret []byte) (*Session, *relay) {
 	e.mu.Lock()
-	s := e.sessions[pid]
+	s, r := e.sessions[pid], e.relays[pid]
 	e.mu.Unlock()
-	if s == nil || subtle.ConstantTimeCompare(s.key.secret, secret) != 1 {
-		return nil
+	switch {
+	case s != nil && subtle.ConstantTimeCompare(s.key.secret, secret) == 1:
+		return s, nil
+	case r != nil && subtle.ConstantTimeCompare(r.key.secret, secret) == 1:
+		return nil, r
 	}
-	return s
+	return nil, nil
 }
 
 // Cancel carries out a client's cancel request: it goes to the upstream that the
@@ -75,7 +108,11 @@ func (e *Env) find(pid uint32, secret []byte) *Session {
 // and a client that asks nothing, are passed over in silence, as PostgreSQL
 // does. Cancel returns once PostgreSQL has passed the request on.
 func (e *Env) Cancel(ctx context.Context, pid uint32, secret []byte) {
-	s := e.find(pid, secret)
+	s, r := e.find(pid, secret)
+	if r != nil {
+		r.cancel(ctx)
+		return
+	}
 	if s == nil {
 		return
 	}

@@ -4,7 +4,9 @@ package session
 
 import (
 	"log/slog"
+	"maps"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +32,7 @@ type Env struct {
 
 	mu       sync.Mutex
 	sessions map[uint32]*Session // guarded by mu; by process id
+	relays   map[uint32]*relay   // guarded by mu; by process id
 	empty    chan struct{}       // guarded by mu; closed when the last one leaves, nil while nobody waits for it
 }
 
@@ -45,6 +48,7 @@ func NewEnv(loops *loop.Group, log *slog.Logger, maxClients int, cancelOnDisconn
 		maxClients:         maxClients,
 		idle:               make([][]*exchange, loops.Len()),
 		sessions:           make(map[uint32]*Session),
+		relays:             make(map[uint32]*relay),
 	}
 }
 
@@ -75,7 +79,7 @@ func (e *Env) giveBack(x *exchange) {
 func (e *Env) Len() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return len(e.sessions)
+	return len(e.sessions) + len(e.relays)
 }
 
 // Clients counts the clients that are logged in, by state.
@@ -91,7 +95,8 @@ func (e *Env) Clients() (c observe.Clients) {
 		case Closing, Closed:
 		}
 	}
-	c.Total = c.Idle + c.Waiting + c.Active
+	c.Replicating = len(e.allRelays())
+	c.Total = c.Idle + c.Waiting + c.Active + c.Replicating
 	return c
 }
 
@@ -100,7 +105,20 @@ func (e *Env) forget(s *Session) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.sessions, s.key.pid)
-	if len(e.sessions) == 0 && e.empty != nil {
+	e.emptiedLocked()
+}
+
+// forgetRelay is forget for a client that replicated.
+func (e *Env) forgetRelay(r *relay) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.relays, r.key.pid)
+	e.emptiedLocked()
+}
+
+// emptiedLocked tells who waits for it that the last client has left.
+func (e *Env) emptiedLocked() {
+	if len(e.sessions)+len(e.relays) == 0 && e.empty != nil {
 		close(e.empty)
 		e.empty = nil
 	}
@@ -117,16 +135,24 @@ func (e *Env) all() []*Session {
 	return list
 }
 
+// allRelays returns the clients that replicate.
+func (e *Env) allRelays() []*relay {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Collect(maps.Values(e.relays))
+}
+
 // Drain sends every client away as soon as it is between transactions: idle
-// ones now, the others when their transaction ends. The channel is closed once
-// none is left. New clients are the caller's to keep out.
+// ones now, the others when their transaction ends. Those that replicate know
+// no such moment, and stay until Abort. The channel is closed once none is
+// left. New clients are the caller's to keep out.
 func (e *Env) Drain() <-chan struct{} {
 	e.draining.Store(true)
 	e.mu.Lock()
 	gone := e.empty
 	if gone == nil {
 		gone = make(chan struct{})
-		if len(e.sessions) == 0 {
+		if len(e.sessions)+len(e.relays) == 0 {
 			close(gone)
 		} else {
 			e.empty = gone
@@ -156,12 +182,18 @@ const abortPatience = 5 * time.Second
 func (e *Env) Abort(gone <-chan struct{}) {
 	e.aborting.Store(true)
 	e.onLoops((*Session).abort)
+	for _, r := range e.allRelays() {
+		r.stop()
+	}
 	late := time.NewTimer(abortPatience)
 	defer late.Stop()
 	select {
 	case <-gone:
 	case <-late.C:
 		e.onLoops((*Session).sever)
+		for _, r := range e.allRelays() {
+			r.sever()
+		}
 		<-gone
 	}
 }

@@ -22,6 +22,8 @@ const (
 	TransactionUnknown Code = "08007"
 	// FeatureNotSupported: a protocol version or option that weir does not speak.
 	FeatureNotSupported Code = "0A000"
+	// InvalidParameterValue: a start-up setting with a value that it cannot have.
+	InvalidParameterValue Code = "22023"
 	// InFailedTransaction: a statement in a block whose upstream was lost.
 	InFailedTransaction Code = "25P02"
 	// InvalidStatementName: a prepared statement that this client does not have.

@@ -3,6 +3,7 @@
 package upstream
 
 import (
+	"errors"
 	"net"
 
 	"github.com/weir-pg/weir/internal/loop"
@@ -22,3 +23,12 @@ func (s *Swap) Take() (fd int, err error) { return loop.Detach(s.Conn) }
 
 // Set puts inner in the place of the transport that Take emptied.
 func (s *Swap) Set(inner net.Conn) { s.Conn = inner }
+
+// CloseWrite says that nothing more follows. It is an error where the transport
+// cannot say so.
+func (s *Swap) CloseWrite() error {
+	if c, ok := s.Conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}

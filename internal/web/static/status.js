@@ -127,7 +127,7 @@ function overview(s) {
   const c = s.clients;
   const u = s.upstreams;
   return [
-    fact('Clients', `${c.total.toLocaleString()} of ${c.max.toLocaleString()}`, `${c.idle} idle, ${c.active} active, ${c.waiting} waiting${c.login ? `, ${c.login} logging in` : ''}`),
+    fact('Clients', `${c.total.toLocaleString()} of ${c.max.toLocaleString()}`, `${c.idle} idle, ${c.active} active, ${c.waiting} waiting${c.replicating ? `, ${c.replicating} replicating` : ''}${c.login ? `, ${c.login} logging in` : ''}`),
     fact('Connections to PostgreSQL', `${u.active + u.idle} of ${u.limit}`, `${u.active} active, ${u.idle} idle${u.connecting ? `, ${u.connecting} connecting` : ''}`),
     fact('In use', `${Math.round(s.utilisation * 100)} %`, 'of the connections that may be open'),
     fact('Waiting', `${s.waiting}`, s.waiting ? `the oldest for ${duration(s.oldest_wait_seconds)}` : 'nothing waits'),
