@@ -75,42 +75,38 @@ func (x *exchange) parseUnseen(size int) bool {
 // parseUnnamed forwards a Parse of the unnamed statement as it is, and
 // remembers it in case the client binds it on another upstream.
 func (x *exchange) parseUnnamed(m wire.ParseMessage, size int) {
-	st, rewritten := x.statementFor(m)
+	st := x.statementFor(m)
 	x.due.push(answer{kind: 'P', unnamed: true, st: st, before: x.s.unnamed})
 	x.s.unnamed = st
 	x.up.Prepared.Unnamed = &st.Statement
-	if !rewritten {
-		x.toUp.keep(size)
-		return
-	}
-	x.toUp.replace(size, size, func(out []byte) []byte {
-		return wire.AppendParse(out, "", st.Text, m.OIDs)
-	})
+	x.toUp.keep(size)
 }
 
-// statementFor returns the statement that a Parse defines. A DEALLOCATE of one
-// of the client's own statements is rewritten to name what the upstream knows.
-func (x *exchange) statementFor(m wire.ParseMessage) (st *statement, rewritten bool) {
-	d := x.s.env.dictionary
-	st = d.intern(m.Text, m.OIDs, x.s.meaning)
-	if st.kind != sqltext.Deallocate {
-		return st, false
+// statementFor returns the statement that a Parse defines.
+func (x *exchange) statementFor(m wire.ParseMessage) *statement {
+	return x.s.env.dictionary.intern(m.Text, m.OIDs, x.s.meaning)
+}
+
+// aimed returns what is bound for st. A DEALLOCATE of what is at this moment one
+// of the client's own statements has to name what the upstream knows.
+func (x *exchange) aimed(st *statement) *statement {
+	if st == nil || st.kind != sqltext.Deallocate {
+		return st
 	}
-	name := sqltext.First(m.Text).Name
+	name := sqltext.First([]byte(st.Text)).Name
 	target, ok := x.s.named[name]
 	if !ok {
-		return st, false
+		return st
 	}
-	d.release(st)
-	st = d.private([]byte("DEALLOCATE "+target.Name), m.OIDs, x.s.meaning)
-	st.target, st.targetName = target.statement, name
-	return st, true
+	own := x.s.env.dictionary.private([]byte("DEALLOCATE "+target.Name), []byte(st.OIDs), x.s.meaning)
+	own.target, own.targetName = target.statement, name
+	return own
 }
 
 // parseNamed gives the client a named statement, and the upstream too if it
 // does not have it yet. False where an earlier group has to be answered first.
 func (x *exchange) parseNamed(m wire.ParseMessage, size int) bool {
-	st, _ := x.statementFor(m)
+	st := x.statementFor(m)
 	has, confirmed := x.up.Prepared.Has(&st.Statement)
 	if has && !confirmed && x.due.groups() > 0 {
 		// Whether the upstream has it depends on a group that may yet fail.
@@ -130,9 +126,9 @@ func (x *exchange) parseNamed(m wire.ParseMessage, size int) bool {
 	}
 	name := string(m.Name)
 	x.s.setNamed(name, &prepared{statement: st})
-	// In a failed block the server must refuse it, which it does before it
-	// looks at the name.
-	if has && x.status != wire.Failed {
+	// In a failed block the server must refuse all but its end, which it does
+	// before it looks at the name.
+	if has && (x.status != wire.Failed || exiting&(1<<st.kind) != 0) {
 		x.due.push(answer{kind: 'P', fate: faked, st: st, name: name})
 		x.toUp.discard(size)
 		return true
@@ -148,6 +144,10 @@ func (x *exchange) parseNamed(m wire.ParseMessage, size int) bool {
 	})
 	return true
 }
+
+// exiting are the kinds of statements that PostgreSQL takes in a failed block
+// (IsTransactionExitStmt in postgres.c), and the text without one.
+const exiting = 1<<sqltext.Commit | 1<<sqltext.PrepareTransaction | 1<<sqltext.Rollback | 1<<sqltext.RollbackTo | 1<<sqltext.Empty
 
 // answerAlone answers what needs no upstream: a Parse of a named statement that
 // PostgreSQL has accepted before, and a Close of one. It is not only quicker.
@@ -171,8 +171,8 @@ func (x *exchange) parseAlone(size int) bool {
 	if err != nil || len(m.Name) == 0 || x.s.named[string(m.Name)] != nil {
 		return false
 	}
-	st, rewritten := x.statementFor(m)
-	if !st.proven.Load() || rewritten || x.tooMuch(st) {
+	st := x.statementFor(m)
+	if !st.proven.Load() || x.tooMuch(st) {
 		x.s.env.dictionary.release(st)
 		return false
 	}
@@ -282,6 +282,7 @@ func (x *exchange) bind(size int) bool {
 		x.leaves(st.effect)
 		x.bound = st
 	}
+	st = x.aimed(st)
 	x.notePortal(portal, st)
 	x.prepare(st, name)
 	x.due.push(answer{kind: 'B', st: st})
@@ -308,6 +309,8 @@ func (x *exchange) unsettled(name []byte, st *statement) bool {
 // prepare makes sure that the upstream has what the client calls name.
 func (x *exchange) prepare(st *statement, name []byte) {
 	switch {
+	case st != nil && st.target != nil:
+		x.ensure(st)
 	case len(name) == 0:
 		x.ensureUnnamed()
 	case st != nil:
@@ -336,6 +339,8 @@ func (x *exchange) rename(typ byte, size, at int, name []byte, st *statement) {
 // unless it could be another client's statement there.
 func upstreamName(name []byte, st *statement) string {
 	switch {
+	case st != nil && st.target != nil:
+		return st.Name
 	case len(name) == 0:
 		return ""
 	case st != nil:
