@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state_test
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var (
+	scripts = flag.Int("scripts", 60, "how many scripts to make up")
+	seed    = flag.Uint64("seed", 1, "seed of the first; the others follow")
+)
+
+// workers is how many scripts run at a time.
+const workers = 2
+
+// TestRandomScripts has many clients on few upstreams do what is made up at
+// random. Each script is repeated by its seed alone.
+func TestRandomScripts(t *testing.T) {
+	t.Parallel()
+	for i := range workers {
+		t.Run(fmt.Sprintf("worker %d", i), func(t *testing.T) {
+			t.Parallel()
+			g := newGround(t)
+			for s := *seed + uint64(i); s < *seed+uint64(*scripts) && !t.Failed(); s += workers {
+				checkSeed(t, g, s)
+			}
+		})
+	}
+}
+
+// checkSeed runs the script of a seed, and makes it short if it fails.
+func checkSeed(t *testing.T, g *ground, seed uint64) {
+	t.Helper()
+	s := invent(seed)
+	d := s.play(t, g)
+	if d == nil {
+		return
+	}
+	short := s.shrink(t, g, d)
+	t.Errorf("-seed=%d -scripts=1: %v", seed, short)
+}
+
+// invented is a script that was made up.
+type invented struct {
+	pool   int
+	params []map[string]string
+	steps  []step
+	known  bool // it shows a known difference, which is avoided otherwise
+}
+
+// invent makes a script up.
+func invent(seed uint64) invented {
+	m := maker{rand.New(rand.NewPCG(seed, 0)), 0}
+	m.clients = 6 + m.IntN(5)
+	s := invented{pool: 2 + m.IntN(2)}
+	for range m.clients {
+		s.params = append(s.params, m.params())
+	}
+	s.steps = m.steps(150)
+	return s
+}
+
+// params makes up what a client starts with.
+func (m maker) params() map[string]string {
+	all := map[string]string{"work_mem": "9MB", "timezone": "Asia/Tokyo", "search_path": "public", "application_name": "started", "options": "-c datestyle=German"}
+	maps.DeleteFunc(all, func(string, string) bool { return m.IntN(4) > 0 })
+	return all
+}
+
+// play runs the script, in which steps for which there is no room are left out.
+func (s invented) play(t *testing.T, g *ground) (d *difference) {
+	t.Helper()
+	g.exec(t, fresh(len(s.params)))
+	w := g.open(t, s.pool)
+	defer func() {
+		if err := w.close(); err != nil && d == nil {
+			d = w.differ(nil, nil, "close weir: "+err.Error())
+		}
+	}()
+	w.begin(s.params)
+	defer func() {
+		if err := w.end(); err != nil && d == nil {
+			d = w.differ([]string{err.Error()}, nil, "a goodbye failed")
+		}
+	}()
+	for _, step := range s.steps {
+		if !s.known && avoid(step.text) || !w.room(step) {
+			continue
+		}
+		if d := w.do(step); d != nil {
+			return d
+		}
+	}
+	return w.settle()
+}
+
+// fresh is SQL that makes the tables anew.
+func fresh(clients int) string {
+	var b strings.Builder
+	b.WriteString("drop table if exists things; create table things (id int, name text); insert into things values (1, 'one'), (2, 'two');" +
+		"grant select on things to public; drop sequence if exists numbers; create sequence numbers; grant all on sequence numbers to public;")
+	for i := range clients {
+		fmt.Fprintf(&b, "drop table if exists own%d; create table own%d (n int, id serial primary key); grant all on own%d to public;", i, i, i)
+	}
+	return b.String()
+}
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// patience is how long an answer may take before it counts as none.
+const patience = 10 * time.Second
+
+// peer is one connection, to PostgreSQL or to weir, that speaks in messages.
+type peer struct {
+	conn   *pgconn.HijackedConn
+	status byte // of the last ReadyForQuery
+	open   bool // a group has begun and its Sync was not sent
+	failed bool // that group has had its error: PostgreSQL ignores the rest
+
+	tables map[uint32]int // tables' OIDs, numbered as they appear
+	pids   map[uint32]int // what the process ids of one world stand for; shared
+	heard  []notification // in the order in which they came
+}
+
+// notification is one NotificationResponse.
+type notification struct {
+	Sender  int // the client, -1 for a process that is none
+	Channel string
+	Payload string
+}
+
+// dial logs in.
+func dial(url string, pids map[uint32]int, me int) (*peer, error) {
+	ctx, stop := context.WithTimeout(context.Background(), patience)
+	defer stop()
+	conn, err := pgconn.Connect(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	h, err := conn.Hijack()
+	if err != nil {
+		return nil, err
+	}
+	pids[h.PID] = me
+	return &peer{conn: h, status: 'I', tables: make(map[uint32]int), pids: pids}, nil
+}
+
+// greeting is what the server said of itself at login, as one line.
+func (p *peer) greeting() string {
+	said := maps.Clone(p.conn.ParameterStatuses)
+	text, err := json.Marshal(said)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// do sends messages in one write and returns what they are answered, a line
+// for each message.
+func (p *peer) do(messages []pgproto3.FrontendMessage) []string {
+	due := p.expect(messages)
+	if err := p.conn.Conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		return []string{ending(err)}
+	}
+	for _, m := range messages {
+		p.conn.Frontend.Send(m)
+	}
+	if err := p.conn.Frontend.Flush(); err != nil {
+		return []string{ending(err)}
+	}
+	return p.hear(due)
+}
+
+// due is what a write is answered: so many ReadyForQuery, then the answers to
+// so many messages of a group that stays open.
+type due struct{ ready, tail int }
+
+// expect works out what messages are answered, and what state they leave the
+// group in if none fails.
+func (p *peer) expect(messages []pgproto3.FrontendMessage) (d due) {
+	for _, m := range messages {
+		switch m.(type) {
+		case *pgproto3.Query, *pgproto3.Sync:
+			d.ready++
+			d.tail = 0
+			p.open, p.failed = false, false
+		case *pgproto3.Parse, *pgproto3.Bind, *pgproto3.Describe, *pgproto3.Execute, *pgproto3.Close:
+			p.open = true
+			if !p.failed {
+				d.tail++
+			}
+		}
+	}
+	return d
+}
+
+// hear reads what is due. The end of the connection is a line of its own.
+func (p *peer) hear(d due) (lines []string) {
+	for d.ready > 0 || d.tail > 0 {
+		m, err := p.conn.Frontend.Receive()
+		if err != nil {
+			return append(lines, ending(err))
+		}
+		if n, ok := m.(*pgproto3.NotificationResponse); ok {
+			p.note(n)
+			continue
+		}
+		lines = append(lines, p.line(m))
+		switch m := m.(type) {
+		case *pgproto3.ReadyForQuery:
+			p.status = m.TxStatus
+			d.ready--
+		case *pgproto3.ErrorResponse:
+			if d.ready == 0 {
+				p.failed, d.tail = true, 0
+			}
+		default:
+			if d.ready == 0 && answers(m) {
+				d.tail--
+			}
+		}
+	}
+	return lines
+}
+
+// answers reports whether a message is the end of the answer to one of the
+// extended protocol's.
+func answers(m pgproto3.BackendMessage) bool {
+	switch m.(type) {
+	case *pgproto3.ParseComplete, *pgproto3.BindComplete, *pgproto3.CloseComplete, *pgproto3.RowDescription, *pgproto3.NoData,
+		*pgproto3.CommandComplete, *pgproto3.EmptyQueryResponse, *pgproto3.PortalSuspended, *pgproto3.CopyInResponse:
+		return true
+	}
+	return false
+}
+
+// note takes in a notification. One inside a block breaks the protocol's
+// promise, which shows as a message that only one side got.
+func (p *peer) note(n *pgproto3.NotificationResponse) {
+	sender, ok := p.pids[n.PID]
+	if !ok {
+		sender = -1
+	}
+	p.heard = append(p.heard, notification{sender, n.Channel, n.Payload})
+}
+
+// line writes a message so that it can be compared.
+func (p *peer) line(m pgproto3.BackendMessage) string {
+	if t, ok := m.(*pgproto3.RowDescription); ok {
+		for i := range t.Fields {
+			t.Fields[i].TableOID = p.table(t.Fields[i].TableOID)
+		}
+	}
+	text, err := json.Marshal(m)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// table numbers a table: its OID is another in each database.
+func (p *peer) table(oid uint32) uint32 {
+	if oid == 0 {
+		return 0
+	}
+	if _, ok := p.tables[oid]; !ok {
+		p.tables[oid] = len(p.tables) + 1
+	}
+	return uint32(p.tables[oid])
+}
+
+// listen waits until n notifications have come in all.
+func (p *peer) listen(n int, limit time.Duration) {
+	if p.conn.Conn.SetReadDeadline(time.Now().Add(limit)) != nil {
+		return
+	}
+	for len(p.heard) < n {
+		m, err := p.conn.Frontend.Receive()
+		if err != nil {
+			return
+		}
+		if m, ok := m.(*pgproto3.NotificationResponse); ok {
+			p.note(m)
+		}
+	}
+}
+
+// leave says goodbye and waits for the server to close: then what the session
+// held is free.
+func (p *peer) leave() error {
+	defer p.conn.Conn.Close()
+	if err := p.conn.Conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		return err
+	}
+	p.conn.Frontend.Send(&pgproto3.Terminate{})
+	if err := p.conn.Frontend.Flush(); err != nil {
+		return err
+	}
+	for {
+		_, err := p.conn.Frontend.Receive()
+		switch {
+		case err == nil:
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return nil
+		default:
+			return fmt.Errorf("after Terminate: %w", err)
+		}
+	}
+}
+
+// What stands in place of an answer that does not come.
+const (
+	silence = "nothing more came"
+	ended   = "the connection ended"
+)
+
+// ending tells a closed connection from one that says nothing.
+func ending(err error) string {
+	if pgconn.Timeout(err) {
+		return silence
+	}
+	return ended
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/weir-pg/weir"
+	"github.com/weir-pg/weir/internal/testpg"
+)
+
+// ground is two databases that are alike: of one weir knows nothing.
+type ground struct {
+	direct, behind string // URLs
+	admin          [2]*pgconn.PgConn
+}
+
+func newGround(t testing.TB) *ground {
+	t.Helper()
+	server := testpg.URL(t)
+	g := &ground{direct: testpg.Database(t, server), behind: testpg.Database(t, server)}
+	ctx, stop := context.WithTimeout(t.Context(), patience)
+	defer stop()
+	for i, url := range [...]string{g.direct, g.behind} {
+		conn, err := pgconn.Connect(ctx, url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
+		g.admin[i] = conn
+	}
+	return g
+}
+
+// exec runs SQL, one or more statements, in both.
+func (g *ground) exec(t testing.TB, sql string) {
+	t.Helper()
+	ctx, stop := context.WithTimeout(t.Context(), patience)
+	defer stop()
+	for _, conn := range g.admin {
+		if _, err := conn.Exec(ctx, sql).ReadAll(); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+}
+
+// world is a ground with weir before one of its databases, and the clients of
+// one script.
+type world struct {
+	*ground
+	gateway *weir.Gateway
+	through string // URL of the gateway
+	pool    int    // upstreams that it may have
+	clients []*client
+	trace   []step // what was done
+	pids    [2]map[uint32]int
+}
+
+// acquire bounds the wait for an upstream: nothing in a script has to wait, so
+// that who waits has met a defect.
+const acquire = 5 * time.Second
+
+// open starts a gateway with a pool of so many upstreams.
+func (g *ground) open(t testing.TB, pool int) *world {
+	t.Helper()
+	cfg := weir.DefaultConfig()
+	cfg.Upstream = g.behind
+	cfg.Listen = []string{"127.0.0.1:0"}
+	cfg.Pool.Min, cfg.Pool.Max = 0, pool
+	cfg.Pool.AcquireTimeout = acquire
+	cfg.Pool.StatementTimeout = 0
+	cfg.ShutdownPause = 0
+	gw, err := weir.Open(cfg, weir.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := gw.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(g.behind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Host = gw.Addr().String()
+	return &world{ground: g, gateway: gw, through: u.String(), pool: pool}
+}
+
+// close ends the gateway; the clients have left.
+func (w *world) close() error {
+	ctx, stop := context.WithTimeout(context.Background(), patience)
+	defer stop()
+	return w.gateway.Shutdown(ctx)
+}
+
+// client is one client of a script, twice.
+type client struct {
+	params  map[string]string // of its start-up packet
+	direct  *peer
+	through *peer
+	names   map[string]string // what it has prepared in the prepared form, by text
+	pinned  bool              // it has done what may keep it on its upstream
+}
+
+// connect logs a client in on both sides. What differs is a line in each.
+func (w *world) connect(i int) (got, want string, err error) {
+	c := w.clients[i]
+	c.names, c.pinned = make(map[string]string), false
+	if c.direct, err = dial(with(w.ground.direct, c.params), w.pids[0], i); err != nil {
+		return "", "", err
+	}
+	if c.through, err = dial(with(w.through, c.params), w.pids[1], i); err != nil {
+		return "", "", err
+	}
+	return c.through.greeting(), c.direct.greeting(), nil
+}
+
+// with adds start-up parameters to a URL.
+func with(base string, params map[string]string) string {
+	u, err := url.Parse(base)
+	if err != nil {
+		panic(err) // the test's own
+	}
+	q := u.Query()
+	q.Set("sslmode", "disable")
+	for name, value := range params {
+		q.Set(name, value)
+	}
+	// libpq and pgx take a blank as %20 alone.
+	u.RawQuery = strings.ReplaceAll(q.Encode(), "+", "%20")
+	return u.String()
+}
+
+// begin gives the world the clients of a script, none of which is connected.
+func (w *world) begin(params []map[string]string) {
+	w.clients, w.trace = nil, nil
+	w.pids = [2]map[uint32]int{{}, {}}
+	for _, p := range params {
+		w.clients = append(w.clients, &client{params: p})
+	}
+}
+
+// end takes leave of all clients.
+func (w *world) end() error {
+	var first error
+	for i := range w.clients {
+		if err := w.leave(i); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+func (w *world) leave(i int) error {
+	c := w.clients[i]
+	if c.direct == nil {
+		return nil
+	}
+	err := c.direct.leave()
+	if err != nil {
+		err = fmt.Errorf("directly: %w", err)
+	}
+	if c.through != nil {
+		if e := c.through.leave(); err == nil && e != nil {
+			err = fmt.Errorf("through weir: %w", e)
+		}
+	}
+	c.direct, c.through, c.pinned = nil, nil, false
+	return err
+}
+
+// holds reports whether a client may hold an upstream of weir's between two of
+// its steps: it is in a block, in an open group, or pinned.
+func (c *client) holds() bool {
+	return c.direct != nil && (c.direct.status != 'I' || c.direct.open || c.pinned)
+}
+
+// room reports whether a step can be done without waiting for another client.
+func (w *world) room(s step) bool {
+	holding, pinned := 0, 0
+	for i, c := range w.clients {
+		if i == s.who {
+			continue
+		}
+		if c.holds() {
+			holding++
+		}
+		if c.pinned {
+			pinned++
+		}
+	}
+	if pins(s.text) && !w.clients[s.who].pinned && w.pool > 1 && pinned >= w.pool/2 {
+		return false // that many may be pinned
+	}
+	return holding < w.pool || w.clients[s.who].holds() && holding <= w.pool
+}
+
+// pinning are the words after which a client may keep its upstream.
+var pinning = []string{
+	"advisory_lock", "advisory_unlock", "temp", "with hold", "prepare ", "load ", "currval", "lastval", "setseed", "listen ", "pg_temp",
+}
+
+// pins reports whether a step may pin.
+func pins(text string) bool {
+	text = strings.ToLower(text)
+	return slices.ContainsFunc(pinning, func(word string) bool { return strings.Contains(text, word) })
+}
+
+// do does one step on both sides and returns the first difference, nil where
+// there is none.
+func (w *world) do(s step) *difference {
+	c := w.clients[s.who]
+	w.trace = append(w.trace, s)
+	if s.text == quit {
+		if err := w.leave(s.who); err != nil {
+			return w.differ([]string{err.Error()}, nil, "a goodbye failed")
+		}
+		return nil
+	}
+	if c.direct == nil {
+		got, want, err := w.connect(s.who)
+		if err != nil {
+			return w.differ([]string{err.Error()}, nil, "a login failed")
+		}
+		if got != want {
+			return w.differ([]string{got}, []string{want}, "the greeting differs")
+		}
+	}
+	messages, err := s.messages(c.names, c.direct.open)
+	if err != nil {
+		return w.differ(nil, nil, err.Error())
+	}
+	c.pinned = c.pinned || pins(s.text)
+	want := c.direct.do(messages)
+	got := c.through.do(messages)
+	c.learn(s, want)
+	if slices.Contains(want, silence) || slices.Contains(want, ended) {
+		return w.differ(got, want, "PostgreSQL itself does not answer")
+	}
+	if !slices.Equal(got, want) {
+		return w.differ(got, want, "the answers differ")
+	}
+	return nil
+}
+
+// learn takes in what a step has changed in what the client knows.
+func (c *client) learn(s step, lines []string) {
+	for _, line := range lines {
+		switch {
+		case line == `{"Type":"CommandComplete","CommandTag":"DISCARD ALL"}`:
+			c.pinned = false
+			clear(c.names)
+		case line == `{"Type":"CommandComplete","CommandTag":"DEALLOCATE ALL"}`:
+			clear(c.names)
+		case line == `{"Type":"ParseComplete"}` && s.form == prepared && !strings.HasPrefix(s.text, `\`):
+			c.names[s.text] = "f" + strconv.Itoa(len(c.names))
+		}
+	}
+}
+
+// settle compares the notifications that each client has had.
+func (w *world) settle() *difference {
+	for i, c := range w.clients {
+		if c.direct == nil {
+			continue
+		}
+		c.through.listen(len(c.direct.heard), patience)
+		if !slices.Equal(c.through.heard, c.direct.heard) {
+			w.trace = append(w.trace, step{who: i, text: `\listen`})
+			return w.differ(describe(c.through.heard), describe(c.direct.heard), "the notifications differ")
+		}
+	}
+	return nil
+}
