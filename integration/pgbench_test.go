@@ -22,7 +22,7 @@ func initialise(t testing.TB, url string) {
 
 // bench runs pgbench and demands that every transaction succeeded.
 func bench(ctx context.Context, path, url string, clients, transactions int, args ...string) error {
-	args = append(args, "-n", "-c", strconv.Itoa(clients), "-j", "2", "-t", strconv.Itoa(transactions), url)
+	args = append([]string{"-n", "-c", strconv.Itoa(clients), "-j", "2", "-t", strconv.Itoa(transactions)}, append(args, url)...)
 	out, err := output(ctx, "", nil, path, args...)
 	if err != nil {
 		return err
@@ -51,6 +51,22 @@ func TestPgbenchCountsTheSame(t *testing.T) {
 		}
 	}
 	checkBooks(t, g, 3*2*20*20)
+}
+
+// TestPgbenchOnAPoolOfOne has each client on a thread of its own: pgbench stops
+// a whole thread to prepare a statement.
+func TestPgbenchOnAPoolOfOne(t *testing.T) {
+	t.Parallel()
+	g := fresh(t, "")
+	w := open(t, g.url, "DATABASE_POOL_MAX=1")
+	initialise(t, w.url)
+	strangers(t, w.url)
+	for _, mode := range []string{"simple", "extended", "prepared"} {
+		if err := bench(within(t), program(t, "pgbench"), w.url, 6, 10, "-M", mode, "-j", "6"); err != nil {
+			t.Errorf("TPC-B, %s: %v", mode, err)
+		}
+	}
+	checkBooks(t, g, 3*6*10)
 }
 
 // checkBooks checks that TPC-B's sums agree after so many transactions.
