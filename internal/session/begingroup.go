@@ -55,11 +55,11 @@ func (x *exchange) mayFrame(typ byte, body []byte) bool {
 		return false
 	}
 	st := x.s.find(name)
-	return st != nil && framing&(1<<st.kind) != 0
+	return st != nil && frameKinds&(1<<st.kind) != 0
 }
 
-// framing are the kinds of statements that holdBack may answer.
-const framing = 1<<sqltext.Begin | 1<<sqltext.SetTransaction | 1<<sqltext.Commit | 1<<sqltext.Rollback
+// frameKinds are the kinds of statements that holdBack may answer.
+const frameKinds = 1<<sqltext.Begin | 1<<sqltext.SetTransaction | 1<<sqltext.Commit | 1<<sqltext.Rollback
 
 // readGroup reads a group at the beginning of b. It returns false where there is
 // more to it, or less.
