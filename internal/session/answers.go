@@ -40,13 +40,24 @@ type answer struct {
 	err     *sqlstate.Error // replaced: weir's own
 }
 
-// internal is the kind of a whole simple query of weir's own.
-const internal = '*'
+const (
+	// internal is the kind of a whole simple query of weir's own, which is
+	// waited for.
+	internal = '*'
+	// ahead is the kind of one that goes ahead of the client's request, in the
+	// same write.
+	ahead = '+'
+)
+
+// hidden reports whether the client gets nothing of the answer.
+func (a *answer) hidden() bool {
+	return a.kind == internal || a.kind == ahead || a.fate == swallowed
+}
 
 // ends reports whether ReadyForQuery is the end of the answer.
 func (a *answer) ends() bool {
 	switch a.kind {
-	case 'Q', 'S', 'F', internal:
+	case 'Q', 'S', 'F', internal, ahead:
 		return true
 	}
 	return false

@@ -19,6 +19,7 @@ import (
 // effect is what a text may leave behind.
 type effect struct {
 	kinds   sqltext.Kinds
+	sets    bool     // settings, for longer than the transaction
 	touches bool     // settings that PostgreSQL does not report
 	hidden  []string // those among them that PostgreSQL does not list either
 	pin     string   // why the client has to keep its upstream, "" where it need not
@@ -36,7 +37,7 @@ const (
 func effectOf(text []byte) effect {
 	if i := bytes.IndexByte(text, ';'); i < 0 || i == len(text)-1 {
 		kind := sqltext.First(text).Kind
-		if plain&(1<<kind) != 0 && bytes.IndexByte(text, '(') < 0 && (kind != sqltext.Select || !mentionsInto(text)) {
+		if plain&(1<<kind) != 0 && bytes.IndexByte(text, '(') < 0 && !mentions(kind, text) {
 			return effect{kinds: 1 << kind}
 		}
 	}
@@ -45,8 +46,12 @@ func effectOf(text []byte) effect {
 	if sum.Flags&sqltext.Unterminated != 0 {
 		return e // PostgreSQL refuses it
 	}
+	e.sets = sum.Kinds&(touching|1<<sqltext.DiscardAll) != 0
 	if sum.Kinds&touching != 0 {
 		e.addSets(text)
+	}
+	if sum.Kinds.Has(sqltext.Do) {
+		e.sets, e.touches = true, true // its body is code
 	}
 	if sum.Flags&sqltext.SetConfig != 0 {
 		e.addSetConfigs(text)
@@ -63,11 +68,19 @@ const plain = 1<<sqltext.Select | 1<<sqltext.Insert | 1<<sqltext.Update | 1<<sql
 	1<<sqltext.Begin | 1<<sqltext.Commit | 1<<sqltext.Rollback | 1<<sqltext.Savepoint | 1<<sqltext.Release |
 	1<<sqltext.RollbackTo | 1<<sqltext.SetTransaction | 1<<sqltext.Empty | 1<<sqltext.Show | 1<<sqltext.SetLocal
 
-// mentionsInto reports whether the text of a SELECT has the letters of INTO
-// anywhere: SELECT … INTO TEMP makes a table.
-func mentionsInto(text []byte) bool {
-	for i := 0; i+8 < len(text); i++ {
-		if text[i]|0x20 == 'i' && text[i+1]|0x20 == 'n' && text[i+2]|0x20 == 't' && text[i+3]|0x20 == 'o' {
+// mentions reports whether a text without a call has the letters of what may leave
+// something behind all the same: SELECT … INTO TEMP makes a table, and UPDATE
+// pg_settings is a spelling of SET.
+func mentions(kind sqltext.Kind, text []byte) bool {
+	return kind == sqltext.Select && contains(text, "into") ||
+		kind == sqltext.Update && contains(text, "settings")
+}
+
+// contains reports whether the text has the word, which is in lower case, in any
+// case.
+func contains(text []byte, word string) bool {
+	for i := 0; i+len(word) <= len(text); i++ {
+		if text[i]|0x20 == word[0] && strings.EqualFold(string(text[i:i+len(word)]), word) {
 			return true
 		}
 	}
@@ -101,31 +114,6 @@ func (e *effect) add(name string) {
 // that are marked so (GUC_NO_SHOW_ALL), and those that a program made up.
 func isHidden(name string) bool {
 	return name == "role" || name == "session_authorization" || strings.Contains(name, ".")
-}
-
-// addSetConfigs notes what calls of set_config touch. Where the name is not
-// written out, nobody knows what follows the client.
-func (e *effect) addSetConfigs(text []byte) {
-	e.touches = true
-	lower := bytes.ToLower(text)
-	for {
-		_, after, ok := bytes.Cut(lower, []byte("set_config"))
-		if !ok {
-			return
-		}
-		lower = after
-		after = bytes.TrimLeft(after, " \t\r\n\"")
-		if len(after) == 0 || after[0] != '(' {
-			continue // not a call
-		}
-		after, literal := bytes.CutPrefix(bytes.TrimLeft(after[1:], " \t\r\n"), []byte("'"))
-		name, _, ended := bytes.Cut(after, []byte("'"))
-		if !literal || !ended {
-			e.pin = "set_config of a name that is not written out"
-			return
-		}
-		e.add(string(name))
-	}
 }
 
 // pinReason says what holds the client to its upstream.

@@ -56,12 +56,16 @@ type exchange struct {
 	former    Settings          // the client's before DISCARD ALL, until its group ends; else zero
 	rows      uint64            // what weir itself was told of a statement's columns
 	cancelled bool              // the client has gone, and a cancel was sent for what it left
+	settled   Settings          // the client's when up was last idle, or became its own
+	sets      bool              // the transaction may have changed settings for longer than itself
+	reported  map[string]string // the parameters that it changed, as they were before
 	touched   bool              // settings may have been changed that PostgreSQL does not report
 	hidden    []string          // those of them that have to be asked for by name
 	pin       string            // why the client may have to keep its upstream, once what runs has ended
 	redefines bool              // the transaction may have changed the schema
 	rowsOf    map[string]string // what a query of weir's own returned, while it runs
 	asking    sqltext.Kinds     // the kinds of statements under way
+	script    []byte            // storage for what brings the client's settings
 	complain  *sqlstate.Error   // what the upstream answered to a command of weir's own
 }
 

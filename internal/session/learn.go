@@ -18,17 +18,10 @@ const settingsQuery = `SELECT s.name, s.setting FROM pg_catalog.pg_settings s ` 
 // learn asks the upstream what settings the client has now. One that is back to
 // its default is, for this client, what it asked for at login.
 func (x *exchange) learn() {
-	var sql strings.Builder
-	sql.WriteString(settingsQuery)
-	for _, name := range x.hiddenNames() {
-		quoted := quoteValue(name)
-		sql.WriteString(" UNION ALL SELECT " + quoted + ", pg_catalog.current_setting(" + quoted + ", true)")
-	}
+	names := append(x.hidden, hiddenIn(x.s.settings)...)
+	names = append(names, hiddenIn(x.up.settings)...)
 	x.touched, x.hidden = false, nil
-	x.rowsOf = make(map[string]string)
-	err := x.command(sql.String())
-	has := x.rowsOf
-	x.rowsOf = nil
+	has, err := x.inquire(names, x.s.start)
 	if err != nil {
 		x.discardUpstream("it did not say what settings it has: " + err.Error())
 		return
@@ -39,19 +32,46 @@ func (x *exchange) learn() {
 	x.s.changeSettings(settingsOf(wants))
 }
 
-// hiddenNames are the settings to ask for one by one: those that were touched, and
-// those that the client or the upstream has.
-func (x *exchange) hiddenNames() []string {
-	names := x.hidden
-	for _, m := range []map[string]string{x.s.settings.values(), x.up.settings.values()} {
-		for name := range m {
-			if isHidden(name) {
-				names = append(names, name)
+// inquire asks the upstream for its settings, and by name for those that
+// pg_settings leaves out. Who the session is counts only where it is not what it
+// began as, or the client began as somebody else.
+func (x *exchange) inquire(hidden []string, start Settings) (map[string]string, error) {
+	var sql strings.Builder
+	sql.WriteString(settingsQuery)
+	slices.Sort(hidden)
+	for _, name := range slices.Compact(hidden) {
+		quoted := quoteValue(name)
+		sql.WriteString(" UNION ALL SELECT " + quoted + ", pg_catalog.current_setting(" + quoted + ", true)")
+	}
+	has, err := x.rowsFrom(sql.String())
+	if l := x.pool().lore.Load(); l != nil {
+		for _, name := range identity {
+			if _, ok := start.get(name); !ok && has[name] == l.began[name] {
+				delete(has, name)
 			}
 		}
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	return has, err
+}
+
+// rowsFrom runs a query of two columns, and returns the second by the first in
+// lower case.
+func (x *exchange) rowsFrom(sql string) (map[string]string, error) {
+	x.rowsOf = make(map[string]string)
+	err := x.command(sql)
+	rows := x.rowsOf
+	x.rowsOf = nil
+	return rows, err
+}
+
+// hiddenIn returns those of the settings that have to be asked for by name.
+func hiddenIn(s Settings) (names []string) {
+	for name := range s.values() {
+		if isHidden(name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // row takes a row of two columns that answers a query of weir's own.

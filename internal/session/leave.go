@@ -89,6 +89,6 @@ func (x *exchange) reset() {
 		return
 	}
 	x.up.Prepared.Clear()
-	x.up.settings = unknownSettings
+	x.up.settings = noSettings
 	x.letGo()
 }

@@ -28,11 +28,11 @@ func (e *Env) Welcome(ctx context.Context, p *Pool, login *auth.Login, raw loop.
 	if err != nil {
 		return err
 	}
-	greeting, err := p.welcome(ctx, settings)
+	greeting, settings, err := p.welcome(ctx, settings)
 	if err != nil {
 		return err
 	}
-	s := &Session{env: e, pool: p, start: settings}
+	s := &Session{env: e, pool: p, start: settings, accepted: true}
 	s.changeSettings(settings)
 	if err := e.register(s, login.Protocol); err != nil {
 		return err

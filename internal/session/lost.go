@@ -16,6 +16,9 @@ import (
 // keeps its own: what it asked is answered with an error that says what is
 // known of the outcome, and an open transaction block has failed.
 func (x *exchange) upstreamLost(cause error) {
+	if x.lostAhead(cause) {
+		return
+	}
 	farewell := x.fatal
 	if a := x.due.first(); a != nil && a.kind == internal {
 		x.complain = x.lossError(cause)

@@ -11,6 +11,7 @@ import (
 func (x *exchange) leaves(e effect) {
 	x.asking |= e.kinds
 	x.redefines = x.redefines || e.kinds&redefining != 0
+	x.sets = x.sets || e.sets
 	x.touched = x.touched || e.touches
 	x.hidden = append(x.hidden, e.hidden...)
 	if e.pin != "" && (x.pin == "" || x.pin == unknownStatement) {

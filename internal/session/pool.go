@@ -31,7 +31,8 @@ type Pool struct {
 
 	prepare func(ctx context.Context) (map[string]string, error)
 
-	holders atomic.Int64 // clients, and logins under way
+	holders atomic.Int64         // clients, and logins under way
+	lore    atomic.Pointer[lore] // nil until the first login has asked
 
 	mu        sync.Mutex
 	suspected map[uint64]struct{}    // guarded by mu; hashes of texts, see readonly.go

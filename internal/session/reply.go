@@ -69,9 +69,9 @@ func (x *exchange) reply(typ byte, size int) bool {
 	return true
 }
 
-// pass forwards a message, unless it answers a command of weir's own.
+// pass forwards a message, unless it answers something of weir's own.
 func (x *exchange) pass(size int) {
-	if a := x.due.first(); a != nil && a.kind == internal {
+	if a := x.due.first(); a != nil && a.hidden() {
 		x.toClient.discard(size)
 		return
 	}
@@ -133,7 +133,7 @@ func (x *exchange) noticeTag(a *answer, tag []byte) {
 		x.former = x.s.settings
 		x.s.pin, x.pin, x.touched = "", "", false
 		x.s.changeSettings(x.s.start)
-		x.up.settings = unknownSettings
+		x.up.settings = noSettings
 		fallthrough
 	case bytes.Equal(tag, tagDeallocateAll):
 		x.s.forgetAll()
@@ -149,7 +149,7 @@ func (x *exchange) ready(size int) {
 	p := &x.toClient
 	x.status, x.opened = p.body(size)[0], false
 	a := x.due.first()
-	if x.hurt != nil || a != nil && a.fate == swallowed {
+	if x.hurt != nil {
 		p.discard(size)
 	} else {
 		x.pass(size)
@@ -158,10 +158,13 @@ func (x *exchange) ready(size int) {
 	if a == nil {
 		return // a server that says more than it was asked
 	}
-	asked := a.kind != internal && a.fate != swallowed // by the client; pop ends a
+	asked := !a.hidden() // by the client; pop ends a
 	x.due.pop()
 	if x.hurt == nil {
 		x.healed = false
+	}
+	if x.status == wire.Idle {
+		x.settle()
 	}
 	if asked {
 		x.observeQuery()
@@ -208,12 +211,13 @@ func (x *exchange) parameter(size int) {
 		return
 	}
 	n, v := string(name), string(value)
+	before := x.up.Params[n]
 	x.up.Params[n] = v
 	if x.former != (Settings{}) && x.reportStart(n, size) {
 		return
 	}
-	if a := x.due.first(); a == nil || a.kind != internal {
-		x.follow(n, v)
+	if a := x.due.first(); a == nil || a.kind != internal && a.kind != ahead {
+		x.follow(n, v, before)
 	}
 	x.pass(size)
 }
@@ -255,6 +259,9 @@ func (x *exchange) failure(size int) {
 		return
 	case a == nil:
 		p.keep(size)
+		return
+	case a.kind == ahead:
+		x.refusedAhead(body)
 		return
 	case a.kind == internal:
 		x.complain = serverError(body)

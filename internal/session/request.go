@@ -58,6 +58,8 @@ func (x *exchange) request(typ byte, size int) bool {
 		return false
 	case x.s.skipping || x.up == nil:
 		return true // refused, and answered
+	case x.synced && x.up.settings != x.s.settings && !x.bring():
+		return x.s.refused != nil && x.acquire(typ, size) // refused; lost, it asks for another
 	case x.copying:
 		return x.copyIn(typ, size)
 	}

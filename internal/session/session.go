@@ -58,8 +58,12 @@ type Session struct {
 	client loop.Stream
 	env    *Env
 	pool   *Pool
-	start  Settings // what it asked for at login
+	start  Settings // what it asked for at login, as PostgreSQL says it
 	key    key
+
+	// accepted: PostgreSQL has accepted its settings, now and whenever they
+	// change. Only those of a client that is logging in are not.
+	accepted bool
 
 	state atomic.Uint32 // a State; written by its loop
 

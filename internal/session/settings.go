@@ -48,6 +48,85 @@ func (s Settings) values() map[string]string {
 	return m
 }
 
+// get returns the value of one setting.
+func (s Settings) get(name string) (value string, ok bool) {
+	for n, v, rest, more := cutSetting(s.encoded.Value()); more; n, v, rest, more = cutSetting(rest) {
+		if n == name {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+// cutSetting takes the first setting off an encoded list.
+func cutSetting(list string) (name, value, rest string, ok bool) {
+	name, rest, ok = strings.Cut(list, "\x00")
+	value, rest, _ = strings.Cut(rest, "\x00")
+	return name, value, rest, ok
+}
+
+// difference walks along two encoded lists.
+type difference struct{ from, to string }
+
+// next returns a setting that differs: its value where it is wanted, or that it
+// is not wanted any more.
+func (d *difference) next() (name, value string, wanted, ok bool) {
+	for {
+		had, before, restFrom, has := cutSetting(d.from)
+		name, value, restTo, wants := cutSetting(d.to)
+		switch {
+		case !has && !wants:
+			return "", "", false, false
+		case !wants || has && had < name:
+			d.from = restFrom
+			return had, "", false, true
+		case !has || name < had:
+			d.to = restTo
+			return name, value, true, true
+		}
+		d.from, d.to = restFrom, restTo
+		if before != value {
+			return name, value, true, true
+		}
+	}
+}
+
+// identity are the settings that say who the session is, in the order in which
+// they are set: the first ends the second.
+var identity = [...]string{"session_authorization", "role"}
+
+// identifies reports whether s says who the session is.
+func (s Settings) identifies() bool {
+	for _, name := range identity {
+		if _, ok := s.get(name); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// anonymous returns s without what says who the session is, and that.
+func (s Settings) anonymous() (rest Settings, who map[string]string) {
+	rest, who = s, make(map[string]string)
+	for _, name := range identity {
+		var value *string
+		if rest, value = rest.without(name); value != nil {
+			who[name] = *value
+		}
+	}
+	return rest, who
+}
+
+// isASCII reports whether a string means the same in every encoding.
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
 // with returns s with one setting changed.
 func (s Settings) with(name, value string) Settings {
 	m := s.values()
@@ -120,33 +199,6 @@ func startSettings(login *auth.Login) (Settings, error) {
 		}
 	}
 	return settingsOf(m), nil
-}
-
-// change returns the SQL that gives an upstream with the settings from the
-// settings to, empty where nothing differs. A value goes through set_config, which
-// reads it as a start-up packet's is read: a search_path stays a list.
-func change(from, to Settings) string {
-	if from == to {
-		return ""
-	}
-	var b strings.Builder
-	if from == unknownSettings {
-		b.WriteString("RESET ALL;")
-	}
-	have, want := from.values(), to.values()
-	for _, name := range slices.Sorted(maps.Keys(have)) {
-		if _, ok := want[name]; !ok && name != "" { // "": see unknownSettings
-			b.WriteString("RESET " + quoteName(name) + ";")
-		}
-	}
-	sep := "SELECT "
-	for _, name := range slices.Sorted(maps.Keys(want)) {
-		if v, ok := have[name]; !ok || v != want[name] {
-			b.WriteString(sep + "pg_catalog.set_config(" + quoteValue(name) + "," + quoteValue(want[name]) + ",false)")
-			sep = ","
-		}
-	}
-	return b.String()
 }
 
 // quoteName quotes a parameter's name; a custom one is two names with a dot.

@@ -32,8 +32,8 @@ type Upstream struct {
 	parked bool // guarded by mu; released by its client, kept until the cancels are over
 }
 
-// unknownSettings is what an upstream has after somebody reset it: nothing is
-// known of it, and everything is set anew.
+// unknownSettings is what an upstream has whose client left before it was asked:
+// nothing is known of it, and everything is set anew.
 var unknownSettings = settingsOf(map[string]string{"": "unknown"})
 
 // Loop is part of pool.Conn.
@@ -113,26 +113,8 @@ func (x *exchange) attach(up *Upstream) bool {
 	x.s.link(up, x.acquired)
 	up.Attach(x.task)
 	x.up, x.status, x.synced = up, wire.Idle, true
+	x.settled = x.s.settings
 	return x.check() && x.bring() && x.proven()
-}
-
-// bring gives the upstream the client's settings.
-func (x *exchange) bring() bool {
-	up, s := x.up, x.s
-	if up.settings == s.settings {
-		return true
-	}
-	err := x.command(change(up.settings, s.settings))
-	if err != nil {
-		if x.up != nil {
-			// The server refused: that is an answer to the client.
-			s.refused = err
-		}
-		x.discardUpstream("it did not take a client's settings: " + err.Error())
-		return false
-	}
-	up.settings = s.settings
-	return true
 }
 
 // detach takes the upstream away from the client.
@@ -145,7 +127,11 @@ func (x *exchange) detach() *Upstream {
 	x.s.link(nil, time.Time{})
 	x.up, x.asked = nil, time.Time{}
 	x.bound, x.redefines = nil, false
-	x.touched, x.hidden, x.pin = false, nil, ""
+	x.touched, x.hidden, x.pin, x.sets = false, nil, "", false
+	if x.status != wire.Idle {
+		x.s.changeSettings(x.settled) // what a lost block had set is rolled back
+	}
+	clear(x.reported)
 	x.copying, x.barrier, x.fence, x.cancelled, x.opened, x.dying = false, false, false, false, false, false
 	clear(x.portals)
 	return up

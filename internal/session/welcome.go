@@ -19,17 +19,19 @@ import (
 // with certain settings: the ParameterStatus messages. Once known for a pool
 // and some settings, it is served from memory, and a login needs no upstream.
 type welcome struct {
-	messages    []byte // all but application_name's
-	application string // of clients that say none
+	messages    []byte   // all but application_name's
+	application string   // of clients that say none
+	settings    Settings // the client's, as PostgreSQL says them
 }
 
 // maxWelcomes bounds the settings for which a pool remembers the welcome. A
 // program starts with the same ones each time.
 const maxWelcomes = 1024
 
-// welcome returns the greeting for a client with these settings. The first
-// time an upstream is asked, which also shows whether PostgreSQL accepts them.
-func (p *Pool) welcome(ctx context.Context, s Settings) ([]byte, error) {
+// welcome returns the greeting for a client with these settings, and how
+// PostgreSQL says them: UTF8 for 'utf-8'. The first time an upstream is asked,
+// which also shows whether PostgreSQL accepts them.
+func (p *Pool) welcome(ctx context.Context, s Settings) ([]byte, Settings, error) {
 	// Any application_name is accepted, so a new one needs no asking, unless
 	// PostgreSQL would change it.
 	rest, application := s.without("application_name")
@@ -42,13 +44,14 @@ func (p *Pool) welcome(ctx context.Context, s Settings) ([]byte, error) {
 	w := p.welcomes[s]
 	p.mu.Unlock()
 	if w != nil {
-		return w.to(application), nil
+		greeting, s := w.to(application)
+		return greeting, s, nil
 	}
-	params, err := p.ask(ctx, s)
+	params, said, err := p.ask(ctx, s)
 	if err != nil {
-		return nil, err
+		return nil, said, err
 	}
-	w = &welcome{application: params["application_name"]}
+	w = &welcome{application: params["application_name"], settings: said}
 	for _, name := range slices.Sorted(maps.Keys(params)) {
 		if name != "application_name" {
 			w.messages = wire.AppendParameterStatus(w.messages, name, params[name])
@@ -60,17 +63,19 @@ func (p *Pool) welcome(ctx context.Context, s Settings) ([]byte, error) {
 		clear(p.welcomes)
 	}
 	p.welcomes[s] = w
-	return w.to(application), nil
+	greeting, said := w.to(application)
+	return greeting, said, nil
 }
 
-// to returns the messages for a client with this application_name, nil for one
-// that has not said any.
-func (w *welcome) to(application *string) []byte {
-	name := w.application
+// to returns the messages and the settings for a client with this
+// application_name, nil for one that has not said any.
+func (w *welcome) to(application *string) ([]byte, Settings) {
+	name, settings := w.application, w.settings
 	if application != nil {
 		name = *application
+		settings = settings.with("application_name", name)
 	}
-	return wire.AppendParameterStatus(slices.Clip(w.messages), "application_name", name)
+	return wire.AppendParameterStatus(slices.Clip(w.messages), "application_name", name), settings
 }
 
 // maxName is the longest identifier in bytes (PostgreSQL: NAMEDATALEN - 1).
@@ -87,19 +92,20 @@ func isPlain(name string) bool {
 	return len(name) <= maxName
 }
 
-// ask takes an upstream, gives it the settings, and returns what it reports. One
-// that is lost over it says nothing of the settings: another is asked.
-func (p *Pool) ask(ctx context.Context, s Settings) (map[string]string, error) {
+// ask takes an upstream, gives it the settings, and returns what it reports and
+// how it says the settings. One that is lost over it says nothing of the
+// settings: another is asked.
+func (p *Pool) ask(ctx context.Context, s Settings) (map[string]string, Settings, error) {
 	for began := time.Now(); ; {
 		up, err := p.acquire(ctx)
 		if err != nil {
-			return nil, err
+			return nil, s, err
 		}
 		e := &errand{pool: p, up: up, settings: s, done: make(chan struct{})}
 		up.Stream.Loop().Post(loop.Func(func() { up.Stream.Loop().Go(e) }))
 		<-e.done // in connect_timeout
 		if !e.lost || time.Since(began) > p.config.AcquireTimeout {
-			return e.params, e.err
+			return e.params, e.said, e.err
 		}
 	}
 }
@@ -112,6 +118,7 @@ type errand struct {
 
 	// Set before done is closed.
 	params map[string]string
+	said   Settings
 	err    error
 	lost   bool // err is that the upstream was lost
 	done   chan struct{}
@@ -124,15 +131,38 @@ func (e *errand) Serve(t *loop.Task) {
 	x := s.env.borrow(t.Loop())
 	defer s.env.giveBack(x)
 	x.start(s, t)
-	if !x.attach(e.up) {
-		e.err = s.refused
-		if e.lost = e.err == nil; e.lost {
-			e.err = &sqlstate.Error{Code: sqlstate.ConnectionFailure, Message: fmt.Sprintf("connection to PostgreSQL at %s was lost during a login", e.pool.target.Address())}
-		}
+	if x.attach(e.up) && e.learn(x) {
+		e.params = maps.Clone(x.up.Params)
+		x.letGo()
 		return
 	}
-	e.params = maps.Clone(x.up.Params)
-	x.letGo()
+	e.err = s.refused
+	if e.lost = e.err == nil; e.lost {
+		e.err = &sqlstate.Error{Code: sqlstate.ConnectionFailure, Message: fmt.Sprintf("connection to PostgreSQL at %s was lost during a login", e.pool.target.Address())}
+	}
+}
+
+// learn asks what the client's settings are in PostgreSQL's words, and, once in
+// a pool, what PostgreSQL can tell of settings at all.
+func (e *errand) learn(x *exchange) bool {
+	if e.pool.lore.Load() == nil {
+		rows, err := x.rowsFrom(loreQuery)
+		if err != nil {
+			x.discardUpstream("it did not tell of its settings: " + err.Error())
+			return false
+		}
+		e.pool.lore.Store(loreOf(rows, e.settings))
+	}
+	has, err := x.inquire(hiddenIn(e.settings), e.settings)
+	if err != nil {
+		x.discardUpstream("it did not say what settings it has: " + err.Error())
+		return false
+	}
+	said := e.settings.values()
+	maps.Copy(said, has)
+	e.said = settingsOf(said)
+	x.up.settings = e.said
+	return true
 }
 
 // acquire waits for an upstream on an ordinary goroutine.

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"strings"
+
+	"github.com/weir-pg/weir/internal/wire"
+)
+
+// A client's settings are brought to the upstream that it gets. Those that
+// PostgreSQL cannot refuse go ahead of the client's request in the same write;
+// for the others its answer is waited for, because nothing may run under wrong
+// settings.
+
+// lore is what PostgreSQL has told of its settings. It is nil until a pool's first
+// login has asked; then nothing is taken for sure.
+type lore struct {
+	// free holds the settings that every role may set at any time, by their
+	// names in lower case: a value that was accepted once always will be.
+	free map[string]bool
+
+	// keywords are the words that stand for an identifier only in quotes.
+	keywords map[string]bool
+
+	// began is who a session is at first: the settings in identity. It is empty
+	// where the first client began as somebody else.
+	began map[string]string
+}
+
+// loreQuery asks for the settings of context user, behind a quote for the
+// keywords that are not free as names (PostgreSQL: quote_identifier), and for who
+// the session is.
+const loreQuery = `SELECT name, 'free' FROM pg_catalog.pg_settings WHERE context OPERATOR(pg_catalog.=) 'user' ` +
+	`UNION ALL SELECT pg_catalog.concat('"', word), '' FROM pg_catalog.pg_get_keywords() WHERE catcode OPERATOR(pg_catalog.<>) 'U' ` +
+	`UNION ALL SELECT i, pg_catalog.current_setting(i) FROM pg_catalog.unnest('{session_authorization,role}'::text[]) i`
+
+// fallible are the settings of context user whose values PostgreSQL looks up in
+// the catalog, where they may be gone by now, or takes only in a fresh session
+// (guc.c: the check hooks that look further than the value).
+var fallible = map[string]bool{
+	"default_table_access_method": true,
+	"default_tablespace":          true,
+	"default_text_search_config":  true,
+	"temp_buffers":                true,
+	"temp_tablespaces":            true,
+}
+
+// loreOf reads the answer to loreQuery of a session that was asked for some
+// settings.
+func loreOf(rows map[string]string, asked Settings) *lore {
+	l := &lore{free: make(map[string]bool), keywords: make(map[string]bool), began: make(map[string]string)}
+	if !asked.identifies() {
+		for _, name := range identity {
+			l.began[name] = rows[name]
+			delete(rows, name)
+		}
+	}
+	for name, what := range rows {
+		if word, ok := strings.CutPrefix(name, `"`); ok {
+			l.keywords[word] = true
+		} else if what == "free" && !fallible[name] {
+			l.free[name] = true
+		}
+	}
+	return l
+}
+
+// bring gives the upstream the client's settings.
+func (x *exchange) bring() bool {
+	up, s := x.up, x.s
+	if up.settings == s.settings {
+		return true
+	}
+	script := x.pool().lore.Load().replay(x.script[:0], up.settings, s.settings)
+	x.script = script.sql
+	if script.sure && s.accepted {
+		x.goAhead()
+	} else if err := x.bringWaiting(); err != nil {
+		if x.up != nil {
+			// The server refused: that is an answer to the client.
+			s.refused = err
+		}
+		x.discardUpstream("it did not take a client's settings: " + err.Error())
+		return false
+	}
+	up.settings = s.settings
+	return true
+}
+
+// bringWaiting runs x.script and waits for its end. PostgreSQL reads a text in
+// the encoding that the session has, so where the client's is another one and
+// its settings are not all ASCII, that comes first.
+func (x *exchange) bringWaiting() error {
+	from, to := x.up.settings, x.s.settings
+	encoding, _ := to.get("client_encoding")
+	if had, _ := from.get("client_encoding"); had == encoding || isASCII(to.encoded.Value()) {
+		return x.command(string(x.script))
+	}
+	first, _ := from.without("client_encoding")
+	if encoding != "" {
+		first = first.with("client_encoding", encoding)
+	}
+	if from == unknownSettings {
+		first, _ = first.without("")
+	}
+	var none *lore
+	if err := x.command(string(none.replay(nil, from, first).sql)); err != nil {
+		return err
+	}
+	return x.command(string(none.replay(nil, first, to).sql))
+}
+
+// goAhead has the upstream run x.script in front of the client's request, in
+// the same write. Its answer is not waited for.
+func (x *exchange) goAhead() {
+	x.up.Prepared.Unnamed = nil // a simple query ends it
+	x.due.push(answer{kind: ahead})
+	x.toUp.insert(func(out []byte) []byte { return wire.AppendQuery(out, x.script) })
+}
+
+// refusedAhead takes in that PostgreSQL refused what it cannot refuse. What was
+// sent behind it may have run with other settings: its answer is dropped with
+// the upstream, and the client is told what is known.
+func (x *exchange) refusedAhead(body []byte) {
+	err := serverError(body)
+	x.due.pop()
+	if !x.due.empty() {
+		x.fatal = append([]byte(nil), body...)
+		x.upstreamLost(err)
+		return
+	}
+	x.s.refused = err
+	x.toUp.waste()
+	x.toClient.forgetRest()
+	x.discardUpstream("it did not take a client's settings: " + err.Error())
+}
+
+// lostAhead handles that the upstream was lost before it answered what went
+// ahead. It reports whether nothing of the client's had been sent yet: then the
+// request goes to another upstream.
+func (x *exchange) lostAhead(cause error) bool {
+	if a := x.due.first(); a == nil || a.kind != ahead {
+		return false
+	}
+	x.due.pop()
+	if !x.due.empty() {
+		return false
+	}
+	x.toUp.waste()
+	x.toClient.forgetRest()
+	x.discardUpstream("lost: " + cause.Error())
+	return true
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"strings"
+)
+
+// script is SQL that gives a session other settings.
+type script struct {
+	sql  []byte
+	sure bool // PostgreSQL cannot refuse it, if it has accepted the values before
+	lore *lore
+}
+
+// replay appends to b what takes a session from some settings to others. Who one
+// is decides what one may set, so that is given up first and taken on last.
+func (l *lore) replay(b []byte, from, to Settings) script {
+	s := script{sql: b, sure: l != nil, lore: l}
+	if from == unknownSettings || from.identifies() || to.identifies() {
+		return s.full(from, to)
+	}
+	s.change(from, to)
+	return s
+}
+
+// full is replay where the role may change, or nothing is known.
+func (s script) full(from, to Settings) script {
+	s.sure = false
+	s.add("RESET SESSION AUTHORIZATION;RESET ROLE;") // the first does not end a role that was there before it
+	if from == unknownSettings {
+		s.add("RESET ALL;")
+		from = noSettings
+	}
+	from, _ = from.anonymous()
+	to, who := to.anonymous()
+	s.change(from, to)
+	for _, name := range identity {
+		if value, ok := who[name]; ok {
+			s.set(name, value)
+		}
+	}
+	return s
+}
+
+// change writes what differs, in the order of the names.
+func (s *script) change(from, to Settings) {
+	d := difference{from.encoded.Value(), to.encoded.Value()}
+	for {
+		name, value, wanted, ok := d.next()
+		switch {
+		case !ok:
+			return
+		case wanted:
+			s.set(name, value)
+		default:
+			s.reset(name)
+		}
+	}
+}
+
+func (s *script) add(parts ...string) {
+	for _, p := range parts {
+		s.sql = append(s.sql, p...)
+	}
+}
+
+// isFree reports whether the setting is free; if not, the script is not sure.
+func (s *script) isFree(name string) bool {
+	free := s.lore != nil && s.lore.free[name]
+	s.sure = s.sure && free
+	return free
+}
+
+func (s *script) reset(name string) {
+	s.isFree(name)
+	s.add("RESET ", quoteName(name), ";")
+}
+
+// set writes one setting. SET costs PostgreSQL less than a call of set_config,
+// which reads a value as a start-up packet's is read: a list stays a list.
+func (s *script) set(name, value string) {
+	free := s.isFree(name)
+	list, listed := "", false
+	if free && name == "search_path" {
+		list, listed = s.lore.list(value)
+	}
+	switch {
+	case listed:
+		s.add("SET search_path TO", list, ";")
+	case free && !quotedLists[name]:
+		s.add("SET ", name, " TO")
+		s.quote(value)
+		s.add(";")
+	default:
+		s.add("SELECT ")
+		s.config(name, value, false)
+		s.add(";")
+	}
+}
+
+// config writes a call of set_config.
+func (s *script) config(name, value string, local bool) {
+	s.add("pg_catalog.set_config(")
+	s.quote(name)
+	s.add(",")
+	s.quote(value)
+	if local {
+		s.add(",true)")
+	} else {
+		s.add(",false)")
+	}
+}
+
+// quote writes a string so that standard_conforming_strings does not matter.
+func (s *script) quote(value string) {
+	if strings.ContainsAny(value, `'\`) {
+		s.add(quoteValue(value))
+		return
+	}
+	s.add(" E'", value, "'")
+}
+
+// quotedLists are the settings whose value is a list of identifiers, in quotes
+// where needed. SET with one string would make it a single identifier
+// (PostgreSQL: GUC_LIST_QUOTE).
+var quotedLists = map[string]bool{
+	"local_preload_libraries": true,
+	"search_path":             true,
+	"temp_tablespaces":        true,
+}
+
+// list returns a list of identifiers as the values of a SET that gives this very
+// list, to the last quote. It is not ok where SET would write it in another way.
+func (l *lore) list(value string) (string, bool) {
+	if l == nil || value == "" {
+		return "", false
+	}
+	var b strings.Builder
+	for element := range strings.SplitSeq(value, ", ") {
+		name, quoted := strings.CutPrefix(element, `"`)
+		if quoted {
+			name, quoted = strings.CutSuffix(name, `"`)
+		}
+		if quoted == l.plain(name) || strings.ContainsAny(name, `",`) {
+			return "", false
+		}
+		if b.Len() > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(quoteValue(name))
+	}
+	return b.String(), true
+}
+
+// plain reports whether an identifier needs no quotes (PostgreSQL:
+// quote_identifier).
+func (l *lore) plain(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		if c != '_' && (c < 'a' || c > 'z') && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return name != "" && !l.keywords[name]
+}

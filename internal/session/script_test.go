@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import "testing"
+
+// testLore is a little of what PostgreSQL tells.
+var testLore = loreOf(map[string]string{
+	"application_name": "free", "search_path": "free", "temp_tablespaces": "free", "timezone": "free", "work_mem": "free",
+	"local_preload_libraries": "free", `"order`: "", `"user`: "",
+}, noSettings)
+
+func TestScriptTakesASessionFromSomeSettingsToOthers(t *testing.T) {
+	t.Parallel()
+	type m = map[string]string
+	for name, c := range map[string]struct {
+		from, to m
+		want     string
+		sure     bool
+	}{
+		"nothing":          {m{"work_mem": "1"}, m{"work_mem": "1"}, "", true},
+		"one more":         {m{}, m{"work_mem": "1"}, "SET work_mem TO E'1';", true},
+		"one less":         {m{"work_mem": "1"}, m{}, `RESET "work_mem";`, true},
+		"another value":    {m{"a.b": "x", "work_mem": "1"}, m{"a.b": "x", "work_mem": "2"}, "SET work_mem TO E'2';", true},
+		"several":          {m{"application_name": "a", "work_mem": "1"}, m{"timezone": "x", "work_mem": "2"}, `RESET "application_name";SET timezone TO E'x';SET work_mem TO E'2';`, true},
+		"quotes":           {m{}, m{"application_name": `it's \`}, `SET application_name TO E'it''s \\';`, true},
+		"made up":          {m{}, m{"a.b": "x"}, "SELECT pg_catalog.set_config( E'a.b', E'x',false);", false},
+		"made up, less":    {m{"a.B": "x"}, m{}, `RESET "a"."B";`, false},
+		"in the catalog":   {m{}, m{"temp_tablespaces": "x"}, "SELECT pg_catalog.set_config( E'temp_tablespaces', E'x',false);", false},
+		"path":             {m{}, m{"search_path": `"$user", public`}, "SET search_path TO E'$user', E'public';", true},
+		"path, empty":      {m{}, m{"search_path": ""}, "SELECT pg_catalog.set_config( E'search_path', E'',false);", true},
+		"path, other form": {m{}, m{"search_path": "a,b"}, "SELECT pg_catalog.set_config( E'search_path', E'a,b',false);", true},
+		"path, needless":   {m{}, m{"search_path": `"a", b`}, `SELECT pg_catalog.set_config( E'search_path', E'"a", b',false);`, true},
+		"path, keyword":    {m{}, m{"search_path": `"order", orders`}, "SET search_path TO E'order', E'orders';", true},
+		"path, bare word":  {m{}, m{"search_path": "user"}, "SELECT pg_catalog.set_config( E'search_path', E'user',false);", true},
+		"path, comma":      {m{}, m{"search_path": `"a, b"`}, `SELECT pg_catalog.set_config( E'search_path', E'"a, b"',false);`, true},
+		"libraries":        {m{}, m{"local_preload_libraries": "a, b"}, "SELECT pg_catalog.set_config( E'local_preload_libraries', E'a, b',false);", true},
+		"role": {
+			m{"role": "x"},
+			m{"role": "y", "session_authorization": "z", "work_mem": "1"},
+			"RESET SESSION AUTHORIZATION;RESET ROLE;SET work_mem TO E'1';SELECT pg_catalog.set_config( E'session_authorization', E'z',false);SELECT pg_catalog.set_config( E'role', E'y',false);", false,
+		},
+		"unknown": {m{"": "unknown"}, m{"work_mem": "1"}, "RESET SESSION AUTHORIZATION;RESET ROLE;RESET ALL;SET work_mem TO E'1';", false},
+	} {
+		got := testLore.replay(nil, settingsOf(c.from), settingsOf(c.to))
+		if string(got.sql) != c.want || got.sure != c.sure {
+			t.Errorf("%s: got %s, sure %v, want %s, %v", name, got.sql, got.sure, c.want, c.sure)
+		}
+	}
+	var none *lore
+	if got := none.replay(nil, noSettings, settingsOf(m{"work_mem": "1"})); got.sure {
+		t.Error("a script is sure although PostgreSQL has told nothing")
+	}
+}
+
+func TestOnlyWhatLastsIsAskedFor(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]effect{
+		"select set_config('a.b', 'x', true)":                                  {},
+		"SELECT pg_catalog.set_config($1, $2, TRUE), set_config($3,$4, 't')":   {},
+		"select set_config('a.b', f('x, y'), true) from t where n = 'it''s'":   {},
+		"select set_config('a.b', 'x', false)":                                 {sets: true, touches: true, hidden: []string{"a.b"}},
+		"select set_config('work_mem', 'x', $1)":                               {sets: true, touches: true},
+		"select set_config('a.b', 'x', true), set_config('c.d', 'y', false)":   {sets: true, touches: true, hidden: []string{"c.d"}},
+		`select set_config('a.b', E'\', true) --', false)`:                     {sets: true, touches: true, hidden: []string{"a.b"}},
+		"select set_config('a.b', 'x' /* ', true) */, false)":                  {sets: true, touches: true, hidden: []string{"a.b"}},
+		"select set_config('a.b', $$', true)$$, false)":                        {sets: true, touches: true, hidden: []string{"a.b"}},
+		"select set_config/**/('a.b', 'x', false)":                             {sets: true, touches: true, pin: unreadableSetConfig},
+		"select set_config($1, 'x', false)":                                    {sets: true, touches: true, pin: unreadableSetConfig},
+		"set local work_mem = 1":                                               {},
+		"set work_mem = 1":                                                     {sets: true, touches: true},
+		"set timezone = 'UTC'":                                                 {sets: true},
+		"reset timezone":                                                       {sets: true},
+		"set session characteristics as transaction read only":                 {sets: true, touches: true},
+		"set session authorization 'x'":                                        {sets: true, touches: true, hidden: []string{"session_authorization"}},
+		"UPDATE pg_settings SET setting = '1' WHERE name = 'work_mem'":         {sets: true, touches: true},
+		"update t set n = 1":                                                   {},
+		"with a as (select 1) update pg_catalog.pg_settings set setting = 'x'": {sets: true, touches: true},
+		"do $$ begin perform set_config('work_mem', '1', false); end $$":       {sets: true, touches: true},
+	} {
+		got := effectOf([]byte(text))
+		got.kinds = 0
+		if got.sets != want.sets || got.touches != want.touches || got.pin != want.pin || len(got.hidden) != len(want.hidden) || len(want.hidden) > 0 && got.hidden[0] != want.hidden[0] {
+			t.Errorf("%s: got %+v, want %+v", text, got, want)
+		}
+	}
+}
