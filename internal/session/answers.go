@@ -30,7 +30,7 @@ type answer struct {
 	kind    byte // the type of the message that asks; internal for weir's own commands
 	fate    fate
 	unnamed bool            // Parse, Close: of the unnamed statement
-	added   bool            // Parse: it gave the upstream a named statement
+	adds    bool            // Parse: it gave the upstream a named statement
 	name    string          // Parse, Close: the client's name for the statement
 	st      *statement      // Parse, Bind, Describe, Execute: the statement, where it matters
 	before  *statement      // Parse, Close of the unnamed statement: what it was
@@ -38,6 +38,7 @@ type answer struct {
 	opens   bool            // Execute of weir's own: the block is open after it
 	copies  int             // Query, Execute, Sync: how many ends of a copy were sent after it
 	err     *sqlstate.Error // replaced: weir's own
+	added   *insertions     // Query: what weir has put into it; mostly nil
 }
 
 const (
@@ -49,10 +50,13 @@ const (
 	ahead = '+'
 )
 
-// hidden reports whether the client gets nothing of the answer.
-func (a *answer) hidden() bool {
+// own reports whether weir asked, not the client.
+func (a *answer) own() bool {
 	return a.kind == internal || a.kind == ahead || a.fate == swallowed
 }
+
+// hidden reports whether the client does not get what comes next.
+func (a *answer) hidden() bool { return a.own() || a.added.next() }
 
 // ends reports whether ReadyForQuery is the end of the answer.
 func (a *answer) ends() bool {

@@ -22,8 +22,12 @@ type effect struct {
 	sets    bool     // settings, for longer than the transaction
 	touches bool     // settings that PostgreSQL does not report
 	hidden  []string // those among them that PostgreSQL does not list either
+	resets  []reset  // statements that give a setting its default
 	pin     string   // why the client has to keep its upstream, "" where it need not
 }
+
+// unread is the effect of a text that is too long to be read whole.
+var unread = effect{kinds: 1 << sqltext.Unknown, sets: true, touches: true, pin: "a query too long for weir to read"}
 
 // Kinds and flags that leave something behind.
 const (
@@ -47,7 +51,7 @@ func effectOf(text []byte) effect {
 		return e // PostgreSQL refuses it
 	}
 	e.sets = sum.Kinds&(touching|1<<sqltext.DiscardAll) != 0
-	if sum.Kinds&touching != 0 {
+	if sum.Kinds&(touching|1<<sqltext.SetLocal|1<<sqltext.DiscardAll) != 0 {
 		e.addSets(text)
 	}
 	if sum.Kinds.Has(sqltext.Do) {
@@ -69,11 +73,12 @@ const plain = 1<<sqltext.Select | 1<<sqltext.Insert | 1<<sqltext.Update | 1<<sql
 	1<<sqltext.RollbackTo | 1<<sqltext.SetTransaction | 1<<sqltext.Empty | 1<<sqltext.Show | 1<<sqltext.SetLocal
 
 // mentions reports whether a text without a call has the letters of what may leave
-// something behind all the same: SELECT … INTO TEMP makes a table, and UPDATE
-// pg_settings is a spelling of SET.
+// something behind all the same: SELECT … INTO TEMP makes a table, UPDATE
+// pg_settings is a spelling of SET, and SET LOCAL may give a default.
 func mentions(kind sqltext.Kind, text []byte) bool {
 	return kind == sqltext.Select && contains(text, "into") ||
-		kind == sqltext.Update && contains(text, "settings")
+		kind == sqltext.Update && contains(text, "settings") ||
+		kind == sqltext.SetLocal && (contains(text, "default") || contains(text, "zone") || contains(text, "names"))
 }
 
 // contains reports whether the text has the word, which is in lower case, in any
@@ -90,11 +95,13 @@ func contains(text []byte, word string) bool {
 // addSets notes what SET and RESET statements touch. search_path is reported from
 // version 18 on; asking once more does no harm.
 func (e *effect) addSets(text []byte) {
-	for at := 0; ; {
+	at := 0
+	for count := 0; ; count++ {
 		st, next, ok := sqltext.Next(text, at)
 		if !ok {
 			return
 		}
+		e.addReset(text, st, count)
 		if touching&(1<<st.Kind) != 0 && (!followed[st.Name] || st.Name == "search_path") {
 			e.add(st.Name)
 		}

@@ -26,7 +26,7 @@ func (x *exchange) follow(name, value, before string) {
 // SET LOCAL, and what was rolled back. The settings are then those from before,
 // rather than the same values said once more.
 func (x *exchange) settle() {
-	if x.s.settings != x.settled && x.isBack() {
+	if len(x.reported) > 0 && x.isBack() {
 		x.s.changeSettings(x.settled)
 		x.up.settings = x.settled
 	}

@@ -30,6 +30,7 @@ func (x *exchange) learn() {
 	wants := x.s.start.values()
 	maps.Copy(wants, has)
 	x.s.changeSettings(settingsOf(wants))
+	x.settled = x.s.settings
 }
 
 // inquire asks the upstream for its settings, and by name for those that

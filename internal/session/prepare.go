@@ -133,7 +133,7 @@ func (x *exchange) parseNamed(m wire.ParseMessage, size int) bool {
 		x.toUp.discard(size)
 		return true
 	}
-	x.due.push(answer{kind: 'P', added: !has, st: st, name: name})
+	x.due.push(answer{kind: 'P', adds: !has, st: st, name: name})
 	if !has {
 		x.up.Prepared.Add(&st.Statement)
 	}
@@ -219,7 +219,7 @@ func (x *exchange) ensure(st *statement) {
 	}
 	x.pool().stats.Parses.Add(x.shard(), 1)
 	x.up.Prepared.Add(&st.Statement)
-	x.due.push(answer{kind: 'P', fate: swallowed, added: true, st: st})
+	x.due.push(answer{kind: 'P', fate: swallowed, adds: true, st: st})
 	x.toUp.insert(func(out []byte) []byte {
 		return wire.AppendParse(out, st.Name, st.Text, []byte(st.OIDs))
 	})
@@ -351,9 +351,14 @@ func upstreamName(name []byte, st *statement) string {
 	return string(name)
 }
 
+// forgets reports whether others are prepared no more once st has run.
+func (s *statement) forgets() bool {
+	return forgetful&(1<<s.kind) != 0 && (s.kind != sqltext.Deallocate || s.target != nil)
+}
+
 // notePortal remembers a portal whose statement has to be noticed when it runs.
 func (x *exchange) notePortal(portal []byte, st *statement) {
-	if st != nil && forgetful&(1<<st.kind) != 0 && (st.kind != sqltext.Deallocate || st.target != nil) {
+	if st != nil && (st.effect.resets != nil || st.forgets()) {
 		if x.portals == nil {
 			x.portals = make(map[string]*statement)
 		}

@@ -96,6 +96,7 @@ func (x *exchange) acknowledged(typ byte, size int) {
 	}
 	x.succeeded()
 	x.fake()
+	x.lift()
 }
 
 // completed handles the end of a statement.
@@ -104,11 +105,10 @@ func (x *exchange) completed(typ byte, size int) {
 	if typ == wire.CommandComplete {
 		x.noticeTag(a, x.toClient.body(size))
 	}
-	if a != nil && a.fate == swallowed {
-		x.toClient.discard(size)
+	x.pass(size)
+	if a != nil {
 		x.opens(a)
-	} else {
-		x.pass(size)
+		a.added.ended()
 	}
 	if a != nil && a.kind == 'E' {
 		x.succeeded()
@@ -130,10 +130,14 @@ func (x *exchange) noticeTag(a *answer, tag []byte) {
 	}
 	switch {
 	case bytes.Equal(tag, tagDiscardAll):
-		x.former = x.s.settings
 		x.s.pin, x.pin, x.touched = "", "", false
+		if a != nil && a.kind == 'E' {
+			x.up.settings = x.s.start // see restore
+		} else {
+			x.former = x.s.settings
+			x.up.settings = noSettings
+		}
 		x.s.changeSettings(x.s.start)
-		x.up.settings = noSettings
 		fallthrough
 	case bytes.Equal(tag, tagDeallocateAll):
 		x.s.forgetAll()
@@ -147,18 +151,21 @@ func (x *exchange) noticeTag(a *answer, tag []byte) {
 // ready handles ReadyForQuery.
 func (x *exchange) ready(size int) {
 	p := &x.toClient
-	x.status, x.opened = p.body(size)[0], false
+	x.status = p.body(size)[0]
 	a := x.due.first()
-	if x.hurt != nil {
+	if a == nil || a.kind != ahead {
+		x.opened = false
+	}
+	if x.hurt != nil || a != nil && a.own() {
 		p.discard(size)
 	} else {
-		x.pass(size)
+		p.keep(size)
 	}
 	x.answering, x.former = false, Settings{}
 	if a == nil {
 		return // a server that says more than it was asked
 	}
-	asked := !a.hidden() // by the client; pop ends a
+	asked := !a.own() // by the client; pop ends a
 	x.due.pop()
 	if x.hurt == nil {
 		x.healed = false
@@ -276,6 +283,9 @@ func (x *exchange) failure(size int) {
 		x.fake()
 		x.tell(a, body, size)
 	}
+	if a.kind == 'E' && a.fate == swallowed {
+		x.up.settings = unknownSettings // restore has failed
+	}
 	x.leftNothing()
 	x.suspect(code)
 	x.pool().stats.Errors.Add(string(code))
@@ -298,6 +308,8 @@ func (x *exchange) tell(a *answer, body []byte, size int) {
 		p.insert(func(out []byte) []byte { return wire.AppendError(out, err) })
 	case a.st != nil && p.whole(size):
 		x.translate(a.st, body, size)
+	case a.added != nil:
+		x.movePosition(a.added, body, size)
 	default:
 		p.keep(size)
 	}

@@ -3,6 +3,7 @@
 package session
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
@@ -186,11 +187,16 @@ func (x *exchange) forward(typ byte, size int) bool {
 
 // query handles a simple query.
 func (x *exchange) query(size int) bool {
-	text := x.toUp.body(size)
-	if n := len(text); n > 0 && text[n-1] == 0 && x.toUp.whole(size) {
-		text = text[:n-1]
+	if !x.toUp.whole(size) && size <= longestText {
+		x.send() // keeps the upstream until the rest has come
+		x.toUp.grow(size)
+		return false
 	}
-	e := effectOf(text)
+	text := bytes.TrimSuffix(x.toUp.body(size), []byte{0})
+	e := unread
+	if x.toUp.whole(size) {
+		e = effectOf(text)
+	}
 	kinds := e.kinds
 	if kinds&forgetful != 0 {
 		if x.due.groups() > 0 {
@@ -205,12 +211,17 @@ func (x *exchange) query(size int) bool {
 	}
 	x.leaves(e)
 	x.send()
-	x.toUp.keep(size)
+	followed, added := e.followed(text, x.s.start)
+	if added == nil {
+		x.toUp.keep(size)
+	} else {
+		x.toUp.replace(size, size, func(out []byte) []byte { return wire.AppendQuery(out, followed) })
+	}
 	// A simple query ends both the client's unnamed statement and the
 	// upstream's (PostgreSQL: exec_simple_query).
 	x.s.setUnnamed(nil)
 	x.up.Prepared.Unnamed = nil
-	x.due.push(answer{kind: 'Q'})
+	x.due.push(answer{kind: 'Q', added: added})
 	return true
 }
 
@@ -256,6 +267,9 @@ func (x *exchange) execute(size int) bool {
 	x.toUp.keep(size)
 	x.due.push(answer{kind: 'E', st: st})
 	if st != nil {
+		x.restore(st)
+	}
+	if st != nil && st.forgets() {
 		// As in query: what follows may prepare again what this forgets.
 		x.toUp.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.Flush) })
 		x.barrier = true

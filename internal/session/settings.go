@@ -50,12 +50,21 @@ func (s Settings) values() map[string]string {
 
 // get returns the value of one setting.
 func (s Settings) get(name string) (value string, ok bool) {
-	for n, v, rest, more := cutSetting(s.encoded.Value()); more; n, v, rest, more = cutSetting(rest) {
+	for n, v := range s.each {
 		if n == name {
 			return v, true
 		}
 	}
 	return "", false
+}
+
+// each yields the settings in the order of their names.
+func (s Settings) each(yield func(name, value string) bool) {
+	for n, v, rest, more := cutSetting(s.encoded.Value()); more; n, v, rest, more = cutSetting(rest) {
+		if !yield(n, v) {
+			return
+		}
+	}
 }
 
 // cutSetting takes the first setting off an encoded list.

@@ -104,7 +104,7 @@ func (x *exchange) undoClose(a *answer) {
 
 // undoParse takes back a Parse of a named statement.
 func (x *exchange) undoParse(a *answer) {
-	if a.added {
+	if a.adds {
 		x.up.Prepared.Remove(&a.st.Statement)
 	}
 	if a.name != "" {

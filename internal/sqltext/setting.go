@@ -95,3 +95,23 @@ func (h *head) setting(kind Kind) (Kind, string) {
 	}
 	return kind, folded(name)
 }
+
+// IsDefault reports whether s, a [Set] or [SetLocal] of the text, gives the setting
+// its default, as RESET does: SET x TO DEFAULT, SET TIME ZONE LOCAL, SET NAMES
+// alone (gram.y, var_value and zone_value).
+func IsDefault[T Text](text T, s Statement) bool {
+	l := lexer{text: view(text)[:s.End], pos: s.Start}
+	var last, before token
+	for t := l.next(); t.kind != tokenEnd; t = l.next() {
+		before, last = last, t
+	}
+	switch {
+	case l.is(last, "default"):
+		return true
+	case l.is(last, "local"):
+		return l.is(before, "zone")
+	case l.is(last, "names"):
+		return l.is(before, "set") || l.is(before, "session") || l.is(before, "local")
+	}
+	return false
+}

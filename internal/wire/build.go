@@ -119,3 +119,22 @@ func appendField(b []byte, field byte, value string) []byte {
 	}
 	return AppendCString(append(b, field), value)
 }
+
+// ReplaceField appends the ErrorResponse whose body is given with another value
+// of a field.
+func ReplaceField(b, body []byte, field byte, value string) []byte {
+	b, start := Begin(b, ErrorResponse)
+	for len(body) > 0 && body[0] != 0 {
+		old, rest, ok := CString(body[1:])
+		if !ok {
+			break
+		}
+		if body[0] == field {
+			b = AppendCString(append(b, field), value)
+		} else {
+			b = AppendCString(append(b, body[0]), old)
+		}
+		body = rest
+	}
+	return End(append(b, 0), start)
+}

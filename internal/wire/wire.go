@@ -186,6 +186,7 @@ const (
 	FieldSeverity byte = 'S'
 	FieldCode     byte = 'C'
 	FieldMessage  byte = 'M'
+	FieldPosition byte = 'P'
 )
 
 // Field returns one field of the body of an ErrorResponse or NoticeResponse,

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/weir-pg/weir/internal/sqltext"
+	"github.com/weir-pg/weir/internal/wire"
+)
+
+// RESET takes a setting back to what the upstream began with (PostgreSQL:
+// reset_val, which nothing but a start-up packet sets), where a client means what
+// it began with itself. So weir follows such a statement with one of its own,
+// before anything else of the client's can run: in the same text, or in the same
+// group of messages. Both are rolled back together.
+
+// reset is a statement that gives a setting its default.
+type reset struct {
+	kind  sqltext.Kind
+	name  string // of the setting; "" is all
+	count int    // statements in front of it in its text
+	end   int    // where it ends in its text
+}
+
+// addReset notes a statement of a text if it gives a setting its default.
+func (e *effect) addReset(text []byte, st sqltext.Statement, count int) {
+	switch st.Kind {
+	case sqltext.Set, sqltext.SetLocal:
+		if !sqltext.IsDefault(text, st) {
+			return
+		}
+	case sqltext.Reset, sqltext.ResetAll, sqltext.DiscardAll:
+	default:
+		return
+	}
+	e.resets = append(e.resets, reset{st.Kind, strings.Clone(st.Name), count, st.End})
+}
+
+// own returns the settings that the client began with and that r has taken back
+// to the upstream's, in the order in which they have to be set. RESET ALL leaves
+// alone who the session is; the end of an authorization ends the role too.
+func (r reset) own(start Settings) (own [][2]string) {
+	for name, value := range start.each {
+		if !slices.Contains(identity[:], name) && (r.name == "" || r.name == name) {
+			own = append(own, [2]string{name, value})
+		}
+	}
+	for _, name := range identity {
+		value, ok := start.get(name)
+		if ok && (r.name == name || r.name == identity[0] || r.kind == sqltext.DiscardAll) {
+			own = append(own, [2]string{name, value})
+		}
+	}
+	return own
+}
+
+// appendTo appends the SELECT that sets the client's own, nothing where it began
+// like the upstream.
+func (r reset) appendTo(b []byte, start Settings) []byte {
+	s := script{sql: b}
+	for i, own := range r.own(start) {
+		if i == 0 {
+			s.add("SELECT ")
+		} else {
+			s.add(",")
+		}
+		s.config(own[0], own[1], r.kind == sqltext.SetLocal)
+	}
+	return s.sql
+}
+
+// insertions are the statements that weir has added to a simple query.
+type insertions struct {
+	list []insertion
+	done int // statements that have ended
+}
+
+// insertion is one of them.
+type insertion struct {
+	count  int // statements in front of it
+	at     int // characters in front of it in the client's text
+	length int // its characters
+}
+
+// next reports whether the next answer is that of an insertion.
+func (s *insertions) next() bool {
+	return s != nil && slices.ContainsFunc(s.list, func(i insertion) bool { return i.count == s.done })
+}
+
+// ended notes that a statement of the query has ended.
+func (s *insertions) ended() {
+	if s != nil {
+		s.done++
+	}
+}
+
+// followed returns the text of a simple query with what has to follow its
+// resets, and nil where nothing has to.
+func (e effect) followed(text []byte, start Settings) ([]byte, *insertions) {
+	if e.resets == nil {
+		return nil, nil
+	}
+	var out []byte
+	added := &insertions{}
+	from := 0
+	for _, r := range e.resets {
+		if r.kind == sqltext.DiscardAll {
+			continue // it is alone in its text: what follows is up to bring
+		}
+		n := len(out) + r.end - from
+		out = append(out, text[from:r.end]...)
+		from = r.end
+		out = append(out, "\n;"...) // what is in front may end in a comment
+		if out = r.appendTo(out, start); len(out) == n+len("\n;") {
+			out = out[:n]
+			continue
+		}
+		added.list = append(added.list, insertion{
+			count:  r.count + 1 + len(added.list),
+			at:     utf8.RuneCount(text[:r.end]),
+			length: utf8.RuneCount(out[n:]),
+		})
+	}
+	if added.list == nil {
+		return nil, nil
+	}
+	return append(out, text[from:]...), added
+}
+
+// restored is the portal in which settings are given back.
+const restored = namePrefix + "+"
+
+// restore follows the Execute of a reset in its own group.
+func (x *exchange) restore(st *statement) {
+	for _, r := range st.effect.resets {
+		sql := r.appendTo(nil, x.s.start)
+		if len(sql) == 0 {
+			continue
+		}
+		x.up.Prepared.Unnamed = &someStatement
+		x.due.push(answer{kind: 'P', fate: swallowed, unnamed: true})
+		x.due.push(answer{kind: 'B', fate: swallowed})
+		x.due.push(answer{kind: 'E', fate: swallowed})
+		x.due.push(answer{kind: 'C', fate: swallowed})
+		x.toUp.insert(func(out []byte) []byte {
+			out = wire.AppendParse(out, "", sql, []byte{0, 0})
+			out = wire.AppendBind(out, restored, "")
+			out = wire.AppendExecute(out, restored)
+			return wire.AppendTarget(out, wire.Close, wire.Portal, restored)
+		})
+	}
+}
+
+// movePosition forwards an error whose position counts characters that weir has
+// inserted.
+func (x *exchange) movePosition(added *insertions, body []byte, size int) {
+	text := wire.Field(body, wire.FieldPosition)
+	position, err := strconv.Atoi(string(text))
+	if err != nil || !x.toClient.whole(size) {
+		x.toClient.keep(size)
+		return
+	}
+	for _, i := range slices.Backward(added.list) {
+		before := 0 // characters inserted in front of i
+		for _, j := range added.list {
+			if j.at < i.at {
+				before += j.length
+			}
+		}
+		if position > i.at+before {
+			position = max(position-i.length, i.at+before)
+		}
+	}
+	x.toClient.replace(size, size, func(out []byte) []byte {
+		return wire.ReplaceField(out, body, wire.FieldPosition, strconv.Itoa(position))
+	})
+}
