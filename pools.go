@@ -102,7 +102,7 @@ func (g *Gateway) database(name, user string) (*database, error) {
 		User:     user,
 		Config:   settings,
 		Target:   target,
-		Budgets:  budgetsOf(d.budgets),
+		Budgets:  scopesOf(d.budgets),
 		Server:   d.server.Server,
 		Prepare: func(ctx context.Context) (map[string]string, error) {
 			known, err := limits.ensure(ctx)
@@ -184,6 +184,22 @@ func (g *Gateway) budgetsForLocked(d *database) []*budget {
 		g.budgetLocked(budgetKey{observe.ScopeDatabase, address, d.target.Database()}, "database "+quote(d.target.Database()), 0),
 		g.budgetLocked(budgetKey{observe.ScopeRole, address, d.target.User()}, "role "+quote(d.target.User()), d.config.Reserve),
 	}
+}
+
+// scopesOf are the budgets by what they limit.
+func scopesOf(list []*budget) map[upstream.Scope]*pool.Budget {
+	scopes := make(map[upstream.Scope]*pool.Budget, len(list))
+	for _, b := range list {
+		switch b.scope {
+		case observe.ScopeServer:
+			scopes[upstream.ServerScope] = b.Budget
+		case observe.ScopeDatabase:
+			scopes[upstream.DatabaseScope] = b.Budget
+		case observe.ScopeRole:
+			scopes[upstream.RoleScope] = b.Budget
+		}
+	}
+	return scopes
 }
 
 func quote(name string) string { return `"` + name + `"` }

@@ -5,6 +5,8 @@ package session
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +30,7 @@ type Pool struct {
 	stats    *observe.PoolStats
 	conns    *pool.Pool[*Upstream]
 	server   *pool.Server
+	budgets  map[upstream.Scope]*pool.Budget
 
 	prepare func(ctx context.Context) (map[string]string, error)
 
@@ -46,7 +49,7 @@ type PoolOptions struct {
 	User     string // as clients call it
 	Config   config.Pool
 	Target   *upstream.Target
-	Budgets  []*pool.Budget
+	Budgets  map[upstream.Scope]*pool.Budget
 	Server   *pool.Server // shared by the pools of the target's hosts
 	// Prepare is called before each connect, on the goroutine that connects. It
 	// returns the start-up parameters of the connection; an error is that of
@@ -64,6 +67,7 @@ func (e *Env) NewPool(o PoolOptions) *Pool {
 		target:   o.Target,
 		prepare:  o.Prepare,
 		server:   o.Server,
+		budgets:  o.Budgets,
 		stats:    observe.NewPoolStats(o.Database, o.User, e.loops.Len()),
 		welcomes: make(map[Settings]*welcome),
 		open:     make(map[*Upstream]struct{}),
@@ -83,11 +87,11 @@ func (e *Env) NewPool(o PoolOptions) *Pool {
 		ConnectTimeout: o.Config.ConnectTimeout,
 		MaxConnecting:  o.Config.MaxConnecting,
 		Connect:        p.connect,
-		Classify:       classify,
+		Classify:       p.classify,
 		Oldest:         p.oldest,
 		Server:         o.Server,
 		Logger:         e.log,
-	}, o.Budgets...)
+	}, slices.Collect(maps.Values(o.Budgets))...)
 	return p
 }
 
@@ -131,9 +135,13 @@ var kinds = map[upstream.Failure]pool.Kind{
 	upstream.Rejected: pool.Rejected,
 }
 
-// classify tells the pool what a failed connect means.
-func classify(err error) pool.Failure {
-	return pool.Failure{Kind: kinds[upstream.Classify(err)], Client: sqlstate.From(err)}
+// classify tells the pool what a failed connect means, and whose limit is reached.
+func (p *Pool) classify(err error) pool.Failure {
+	return pool.Failure{
+		Kind:   kinds[upstream.Classify(err)],
+		Client: sqlstate.From(err),
+		Budget: p.budgets[upstream.FullScope(err)],
+	}
 }
 
 // oldest describes the longest transaction in progress, for the error that ends

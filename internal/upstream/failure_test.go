@@ -100,11 +100,39 @@ func TestServerIsFull(t *testing.T) {
 		t.Fatal("more connections than the server has")
 	}
 	wantFailure(t, err, upstream.Full, sqlstate.TooManyConnections, "connection")
+	if got := upstream.FullScope(err); got != upstream.ServerScope {
+		t.Errorf("scope: got %d of %v, want the server's", got, err)
+	}
 	for _, l := range open {
 		l.Stream.Close()
 	}
 	if _, err := target(t, role).Limits(within(t), nil); err != nil && upstream.Classify(err) != upstream.Full {
 		t.Errorf("limits: %v", err)
+	}
+}
+
+func TestAFullServerSaysWhoseLimitItIs(t *testing.T) {
+	t.Parallel()
+	admin := testpg.Database(t, testpg.URL(t))
+	database := target(t, admin).Database()
+	for _, test := range []struct {
+		name string
+		dsn  string
+		want upstream.Scope
+	}{
+		{"role", testpg.Role(t, admin, "connection limit 0"), upstream.RoleScope},
+		{"database", testpg.Role(t, admin, ""), upstream.DatabaseScope},
+	} {
+		if test.want == upstream.DatabaseScope {
+			testpg.Exec(t, admin, "alter database "+database+" connection limit 0")
+		}
+		err := refused(t, test.dsn)
+		if got := upstream.FullScope(err); upstream.Classify(err) != upstream.Full || got != test.want {
+			t.Errorf("%s: got %d of %v, want %d", test.name, got, err, test.want)
+		}
+	}
+	if got := upstream.FullScope(refused(t, as(t, admin, "nobody", ""))); got != upstream.AnyScope {
+		t.Errorf("a refusal of another kind: got %d, want none", got)
 	}
 }
 
