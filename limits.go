@@ -103,7 +103,10 @@ func (l *limits) apply(b *budget, now upstream.Limits) {
 	case observe.ScopeDatabase:
 		room, source = now.DatabaseRoom(), fmt.Sprintf("CONNECTION LIMIT %d of database %s", now.Database, quote(b.name))
 	case observe.ScopeRole:
-		room, source = now.RoleRoom(), fmt.Sprintf("CONNECTION LIMIT %d of role %s", now.Role, quote(b.name))
+		room, source = now.RoleRoom(), roleSource(now.Role, b.name)
+		if kept := int(b.kept.Load()); kept > 0 {
+			room = min(room, kept)
+		}
 	case observe.ScopeServer:
 	}
 	if room == upstream.Unlimited {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/weir-pg/weir/internal/config"
 	"github.com/weir-pg/weir/internal/observe"
@@ -173,6 +174,8 @@ type budgetKey struct {
 type budget struct {
 	*pool.Budget
 	budgetKey
+	share share        // of a role; one reading at a time
+	kept  atomic.Int64 // what the share keeps us to; 0 is nothing
 }
 
 // budgetsForLocked returns the budgets that bound a pool: the server's, the

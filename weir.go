@@ -73,7 +73,7 @@ type Gateway struct {
 	replicas   map[*replica]struct{} // guarded by mu; the replication connections
 	closed     bool                  // guarded by mu
 	ended      sync.Once
-	sweeping   sync.WaitGroup  // the goroutine of sweep
+	sweeping   sync.WaitGroup  // the goroutines of sweep and shareRoles
 	serving    sync.WaitGroup  // accept loops and logins
 	background context.Context // ends when the gateway closes
 	stop       context.CancelFunc
@@ -125,6 +125,7 @@ func Open(cfg *Config, opts Options) (*Gateway, error) {
 	g.env = session.NewEnv(g.loops, g.log, g.maxClients, cfg.ClientDisconnect == config.Cancel)
 	g.openConfigured()
 	g.sweeping.Go(g.sweep)
+	g.sweeping.Go(g.shareRoles)
 	return g, nil
 }
 

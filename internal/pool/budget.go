@@ -124,6 +124,16 @@ func (b *Budget) Full() {
 		"budget", b.name, "connections", b.effective, "limit", b.limit, "source", b.source)
 }
 
+// Refill takes back what Full did, where it is known that PostgreSQL has room
+// again.
+func (b *Budget) Refill() {
+	b.mu.Lock()
+	b.effective = b.allLocked()
+	b.regrowLocked()
+	b.mu.Unlock()
+	b.feed()
+}
+
 // regrowLocked starts the timer for the next place.
 func (b *Budget) regrowLocked() {
 	if b.timer != nil {

@@ -29,6 +29,20 @@ func (p *Pool[C]) spare() (since time.Duration, surplus bool) {
 	return c.Node().since, p.openLocked() > p.floorLocked()
 }
 
+// unused is described at peer.
+func (p *Pool[C]) unused(before time.Duration) (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, stack := range p.idle.loops {
+		for _, c := range stack {
+			if c.Node().since <= before {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // evict is described at peer.
 func (p *Pool[C]) evict(before time.Duration) bool {
 	p.mu.Lock()

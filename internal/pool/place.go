@@ -58,6 +58,9 @@ func (s *seeker) waiting() time.Duration { return s.since }
 // spare is described at peer.
 func (s *seeker) spare() (since time.Duration, surplus bool) { return never, false }
 
+// unused is described at peer.
+func (s *seeker) unused(time.Duration) int { return 0 }
+
 // evict is described at peer.
 func (s *seeker) evict(time.Duration) bool { return false }
 

@@ -25,6 +25,9 @@ type peer interface {
 	// spare is since when the longest idle connection has been idle, never if none
 	// is, and whether it is above the pool's minimum.
 	spare() (since time.Duration, surplus bool)
+	// unused counts the connections that have been idle since before the given
+	// instant.
+	unused(before time.Duration) int
 	// evict closes the longest idle connection if it has been idle since before
 	// the given instant.
 	evict(before time.Duration) bool
@@ -116,6 +119,18 @@ func (b *Budget) nextHungry() peer {
 		b.sateLocked(p)
 	}
 	return p
+}
+
+// Unused counts the connections, of all pools, that have been idle for d or longer.
+func (b *Budget) Unused(d time.Duration) (n int) {
+	b.mu.Lock()
+	peers := b.peers
+	b.mu.Unlock()
+	before := now() - d
+	for _, p := range peers {
+		n += p.unused(before)
+	}
+	return n
 }
 
 // reclaim closes the longest idle connection of any pool but asker, of those idle

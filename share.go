@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package weir
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/weir-pg/weir/internal/observe"
+	"github.com/weir-pg/weir/internal/upstream"
+)
+
+// Several weirs, or other programs, may use one role, and know nothing of each
+// other but how many sessions the role has. One that holds the last place cannot
+// see who is refused for want of it. So each looks every shareEvery, while the
+// role's CONNECTION LIMIT binds it, and when the role is full it gives something
+// up: half of what it has not used for shareIdle; else, where it has more than
+// half of the limit, one place, every shareAgain, or at once if the last one was
+// taken. What nobody takes within shareHold it takes back when it is needed.
+const (
+	shareEvery = time.Second
+	shareIdle  = shareEvery / 2
+	shareHold  = 2 * shareEvery
+	shareAgain = 10 * shareEvery
+)
+
+// reading is how a role stands.
+type reading struct {
+	limit  int // CONNECTION LIMIT
+	others int // sessions that are not ours
+	ours   int
+	idle   int  // of ours, unused for shareIdle
+	wanted bool // some pool waits for more
+}
+
+// share is what a role's budget remembers between readings. The zero value has
+// given up nothing.
+type share struct {
+	limit  int // kept to because places were given up; 0 is none
+	others int
+	since  time.Time // when a place was last given up, or the role was first full
+}
+
+// next returns how many connections we may have.
+func (s *share) next(r reading, now time.Time) int {
+	taken := r.others > s.others
+	s.others = r.others
+	room := max(r.limit-r.others, 1)
+	full := r.others+r.ours >= r.limit
+	if s.since.IsZero() && full {
+		s.since = now
+	}
+	waited := now.Sub(s.since)
+	switch {
+	case full && r.idle > 0 && r.ours > 1:
+		s.give(r.ours-(r.idle+1)/2, now)
+	case full && r.ours > max(r.limit/2, 1) && (taken || waited >= shareAgain):
+		s.give(r.ours-1, now)
+	case full, r.wanted && waited >= shareHold:
+		s.limit = 0
+	}
+	if s.limit > 0 {
+		return min(s.limit, room)
+	}
+	return room
+}
+
+func (s *share) give(limit int, now time.Time) { s.limit, s.since = max(limit, 1), now }
+
+// shareRoles looks at the roles that are at their limit, until the gateway closes.
+func (g *Gateway) shareRoles() {
+	tick := time.NewTicker(shareEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			g.shareOnce()
+		case <-g.background.Done():
+			return
+		}
+	}
+}
+
+func (g *Gateway) shareOnce() {
+	ctx, stop := context.WithTimeout(g.background, shareEvery)
+	defer stop()
+	asked := make(map[*budget]bool)
+	var wait sync.WaitGroup
+	for _, d := range g.databases() {
+		for _, b := range d.budgets {
+			if b.scope == observe.ScopeRole && !asked[b] && b.tight() && d.open() > 0 {
+				asked[b] = true
+				wait.Go(func() { g.shareRole(ctx, d, b) })
+			}
+		}
+	}
+	wait.Wait()
+}
+
+// open is how many connections the pool has.
+func (d *database) open() int {
+	now := d.pool.Status()
+	return now.Idle + now.Active
+}
+
+// tight reports whether the budget's limit holds its pools down, or did.
+func (b *budget) tight() bool {
+	now := b.Status()
+	return now.Limit >= 0 && (now.InUse >= now.Effective || now.Hungry > 0 || b.kept.Load() > 0)
+}
+
+// shareRole reads how a role stands, over one of a pool's connections, and sets
+// its budget.
+func (g *Gateway) shareRole(ctx context.Context, d *database, b *budget) {
+	rows, err := d.pool.Query(ctx, upstream.RoleQuery(g.pids(b.address)))
+	if err != nil {
+		return // all are in use for long, or lost: there is nothing to give
+	}
+	limit, others, err := upstream.RoleAnswer(rows)
+	if err != nil || limit < 0 {
+		return // the limits are read again in a while
+	}
+	now := b.Status()
+	r := reading{limit: limit, others: others, ours: now.InUse, idle: b.Unused(shareIdle), wanted: now.Hungry > 0}
+	allowed := b.share.next(r, time.Now())
+	b.kept.Store(int64(b.share.limit))
+	b.SetLimit(allowed, roleSource(limit, b.name))
+	if others+now.InUse < limit {
+		b.Refill()
+	}
+}
+
+func roleSource(limit int, role string) string {
+	return fmt.Sprintf("CONNECTION LIMIT %d of role %s", limit, quote(role))
+}
