@@ -47,13 +47,21 @@ var differences = []known{
 // unlike are the scripts of the folder that show a known difference, by name or
 // by name and form.
 var unlike = map[string]string{
-	"set-start":          "RESET reports the upstream's start",
-	"set-start-inside":   "RESET reports the upstream's start",
-	"set-role-start":     "RESET reports the upstream's start",
-	"set-many/simple":    "RESET reports the upstream's start",
-	"set-catalog":        "UPDATE pg_settings",
-	"load":               "DISCARD ALL does not unload a library",
-	"temporary/prepared": "a Parse is answered from memory",
+	"set-start":        "RESET reports the upstream's start",
+	"set-start-inside": "RESET reports the upstream's start",
+	"set-role-start":   "RESET reports the upstream's start",
+	"set-many/simple":  "RESET reports the upstream's start",
+	"set-catalog":      "UPDATE pg_settings",
+	"load":             "DISCARD ALL does not unload a library",
+}
+
+// alike compares answers. One difference is left in them: weir answers the Parse
+// of a text that it knows from memory, so that an error of its analysis comes
+// after ParseComplete.
+func alike(got, want []string) bool {
+	const parsed = `{"Type":"ParseComplete"}`
+	refused := len(want) > 0 && strings.HasPrefix(want[0], `{"Type":"ErrorResponse"`) && strings.Contains(want[0], `"Code":"42`)
+	return slices.Equal(got, want) || refused && len(got) > 0 && got[0] == parsed && slices.Equal(got[1:], want)
 }
 
 func mentions(text string, words ...string) bool {

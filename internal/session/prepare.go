@@ -129,6 +129,7 @@ func (x *exchange) parseNamed(m wire.ParseMessage, size int) bool {
 	// In a failed block the server must refuse all but its end, which it does
 	// before it looks at the name.
 	if has && (x.status != wire.Failed || exiting&(1<<st.kind) != 0) {
+		x.s.guess(name)
 		x.due.push(answer{kind: 'P', fate: faked, st: st, name: name})
 		x.toUp.discard(size)
 		return true
@@ -176,7 +177,9 @@ func (x *exchange) parseAlone(size int) bool {
 		x.s.env.dictionary.release(st)
 		return false
 	}
-	x.s.setNamed(string(m.Name), &prepared{statement: st})
+	name := string(m.Name)
+	x.s.setNamed(name, &prepared{statement: st})
+	x.s.guess(name)
 	x.toUp.discard(size)
 	x.toClient.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.ParseComplete) })
 	return true

@@ -174,6 +174,7 @@ func (x *exchange) ready(size int) {
 		x.settle()
 	}
 	if asked {
+		x.s.settleGuesses()
 		x.observeQuery()
 		x.s.tries = 0
 	}
@@ -288,6 +289,9 @@ func (x *exchange) failure(size int) {
 	}
 	x.leftNothing()
 	x.suspect(code)
+	if a.kind != 'E' {
+		x.misguessed(a.st, code)
+	}
 	x.pool().stats.Errors.Add(string(code))
 	x.copying = false
 	x.barrier, x.fence = false, false

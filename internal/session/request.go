@@ -107,6 +107,7 @@ func (x *exchange) sync(size int) bool {
 	if x.up == nil || x.s.lost {
 		x.toUp.discard(size)
 		x.s.skipping = false
+		x.s.settleGuesses()
 		status := x.s.endGroup()
 		x.toClient.insert(func(out []byte) []byte { return wire.AppendReady(out, status) })
 		return true

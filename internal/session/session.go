@@ -72,6 +72,7 @@ type Session struct {
 	meaning  string // of settings, as part of a statement's key
 	unnamed  *statement
 	named    map[string]*prepared
+	guessed  []string // names of those in the group under way whose Parse weir answered
 	bytes    int      // that the statements in named take
 	in       []byte   // what the client sent and nobody has looked at yet
 	drop     int      // how many more bytes of a refused message are to come

@@ -124,6 +124,7 @@ func (x *exchange) detach() *Upstream {
 	if st := x.s.unnamed; st != nil && st.unseen {
 		x.s.unnamed = nil
 	}
+	x.s.settleGuesses()
 	x.s.link(nil, time.Time{})
 	x.up, x.asked = nil, time.Time{}
 	x.bound, x.redefines = nil, false
