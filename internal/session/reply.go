@@ -4,6 +4,7 @@ package session
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"time"
 
@@ -148,23 +149,28 @@ func (x *exchange) noticeTag(a *answer, tag []byte) {
 	}
 }
 
+// errUnasked is why an upstream that answers what nobody asked is given up.
+var errUnasked = errors.New("it sent ReadyForQuery without being asked")
+
 // ready handles ReadyForQuery.
 func (x *exchange) ready(size int) {
 	p := &x.toClient
-	x.status = p.body(size)[0]
 	a := x.due.first()
-	if a == nil || a.kind != ahead {
+	if a == nil {
+		// The next client would take it for the answer to its own request.
+		x.upstreamLost(errUnasked)
+		return
+	}
+	x.status = p.body(size)[0]
+	if a.kind != ahead {
 		x.opened = false
 	}
-	if x.hurt != nil || a != nil && a.own() {
+	if x.hurt != nil || a.own() {
 		p.discard(size)
 	} else {
 		p.keep(size)
 	}
 	x.answering, x.former = false, Settings{}
-	if a == nil {
-		return // a server that says more than it was asked
-	}
 	asked := !a.own() // by the client; pop ends a
 	x.due.pop()
 	if x.hurt == nil {
