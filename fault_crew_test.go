@@ -19,6 +19,8 @@ var excused = map[string]string{
 	"TestRestartUnderLoad/immediate":      notYet,
 	"TestTerminatedEachSecondUnderLoad":   notYet,
 	"TestABlackHoleUnderLoad":             notYet,
+	"TestFailoverUnderLoad/killed":        notYet,
+	"TestFailoverUnderLoad/stopped":       notYet,
 	"TestConnectionsCutAtRandomUnderLoad": "a part of an answer that has gone to the client cannot be taken back",
 }
 
