@@ -14,11 +14,11 @@ import (
 const QueueTimeout = "weir_query_wait_timeout"
 
 // timeout is the error for waiters that AcquireTimeout took out of the queue: 08006
-// if they could have been served had PostgreSQL taken connections, else 53300. What
-// they asked for has not been executed.
+// if they could have been served had PostgreSQL taken connections or answered
+// logins, else 53300. What they asked for has not been executed.
 func (p *Pool[C]) timeout(taken int) error {
 	p.mu.Lock()
-	f, open := p.fault, p.openLocked()
+	f, open, connecting := p.fault, p.openLocked(), p.connecting
 	p.mu.Unlock()
 	if open < p.cfg.Max {
 		if err := p.cfg.Server.refusal(); err != nil {
@@ -27,6 +27,9 @@ func (p *Pool[C]) timeout(taken int) error {
 	}
 	if f != nil && f.kind != Full && open == 0 {
 		return f.client
+	}
+	if f == nil && open == 0 && connecting > 0 {
+		return p.unanswered()
 	}
 	s := p.Status()
 	full := p.full()
@@ -37,6 +40,17 @@ func (p *Pool[C]) timeout(taken int) error {
 		Detail:  p.detail(s, full, taken),
 		Hint:    hint(s, full),
 		Routine: QueueTimeout,
+	}
+}
+
+// unanswered is the error for those who waited for logins that PostgreSQL does not
+// answer.
+func (p *Pool[C]) unanswered() error {
+	return &sqlstate.Error{
+		Code: sqlstate.ConnectionFailure,
+		Message: fmt.Sprintf("PostgreSQL at %s has not answered a login to database %q as role %q within %v",
+			p.cfg.Server.cfg.Name, p.cfg.Database, p.cfg.User, p.cfg.AcquireTimeout),
+		Hint: "See whether PostgreSQL hangs, or something on the way to it drops packets.",
 	}
 }
 

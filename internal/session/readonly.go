@@ -128,6 +128,7 @@ func (x *exchange) proven() bool {
 	found := x.rowsOf["volatile"]
 	x.rowsOf = nil
 	if x.up == nil {
+		x.lostUnused(d.err)
 		return false
 	}
 	x.s.doubt = nil

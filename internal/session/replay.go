@@ -80,6 +80,8 @@ func (x *exchange) bring() bool {
 		if x.up != nil {
 			// The server refused: that is an answer to the client.
 			s.refused = err
+		} else {
+			x.lostUnused(err)
 		}
 		x.discardUpstream("it did not take a client's settings: " + err.Error())
 		return false

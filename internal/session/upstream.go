@@ -117,6 +117,19 @@ func (x *exchange) attach(up *Upstream) bool {
 	return x.check() && x.bring() && x.proven()
 }
 
+// lostUnused takes in that an upstream was lost before the request was sent. A
+// server that takes logins and then closes would have them without end: after
+// some the client gets err.
+func (x *exchange) lostUnused(err error) {
+	s := x.s
+	if s.tries >= unsentTries {
+		s.refused = err
+		return
+	}
+	x.pause(retryPause << s.tries)
+	s.tries++
+}
+
 // detach takes the upstream away from the client.
 func (x *exchange) detach() *Upstream {
 	up := x.up
