@@ -15,16 +15,8 @@ const crewSize = 100
 
 // excused are the faults in which clients that only read may see errors, and why.
 var excused = map[string]string{
-	"TestRestartUnderLoad/fast":           notYet,
-	"TestRestartUnderLoad/immediate":      notYet,
-	"TestTerminatedEachSecondUnderLoad":   notYet,
-	"TestABlackHoleUnderLoad":             notYet,
-	"TestFailoverUnderLoad/killed":        notYet,
-	"TestFailoverUnderLoad/stopped":       notYet,
 	"TestConnectionsCutAtRandomUnderLoad": "a part of an answer that has gone to the client cannot be taken back",
 }
-
-const notYet = "weir does not repeat reads yet"
 
 // crew is the clients that work while a fault happens.
 type crew struct {
