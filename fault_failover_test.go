@@ -51,7 +51,7 @@ func bothDistant(t *testing.T, servers ...*pgserver.Server) string {
 	for _, s := range servers {
 		_, through := distant(t, s.URL(), nearby)
 		_, port, _ := strings.Cut(host(t, through), ":")
-		dsn = strings.Replace(dsn, strconv.Itoa(s.Port()), port, -1)
+		dsn = strings.ReplaceAll(dsn, strconv.Itoa(s.Port()), port)
 	}
 	return dsn
 }
