@@ -99,12 +99,13 @@ func (g *Gateway) database(name, user string) (*database, error) {
 	limits := g.limitsForLocked(d)
 	d.limits = limits
 	d.pool = g.env.NewPool(session.PoolOptions{
-		Database: name,
-		User:     user,
-		Config:   settings,
-		Target:   target,
-		Budgets:  scopesOf(d.budgets),
-		Server:   d.server.Server,
+		Database:  name,
+		User:      user,
+		Config:    settings,
+		Target:    target,
+		Budgets:   scopesOf(d.budgets),
+		Server:    d.server.Server,
+		Databases: &neighbours{g, target.Address()},
 		Prepare: func(ctx context.Context) (map[string]string, error) {
 			known, err := limits.ensure(ctx)
 			if err != nil || known.TimeoutSet || settings.StatementTimeout == 0 {

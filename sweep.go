@@ -19,11 +19,12 @@ func (g *Gateway) sweep() {
 	for {
 		select {
 		case <-tick.C:
-			for _, d := range g.forgetUnused() {
-				d.pool.Close(errClosing)
-			}
+		case <-g.dropped:
 		case <-g.background.Done():
 			return
+		}
+		for _, d := range g.forgetUnused() {
+			d.pool.Close(errClosing)
 		}
 	}
 }

@@ -74,6 +74,7 @@ type Gateway struct {
 	closed     bool                  // guarded by mu
 	ended      sync.Once
 	sweeping   sync.WaitGroup  // the goroutines of sweep and shareRoles
+	dropped    chan struct{}   // has sweep look at once: a database may have gone
 	serving    sync.WaitGroup  // accept loops and logins
 	background context.Context // ends when the gateway closes
 	stop       context.CancelFunc
@@ -95,6 +96,7 @@ func Open(cfg *Config, opts Options) (*Gateway, error) {
 		budgets:  make(map[budgetKey]*budget),
 		limits:   make(map[limitsKey]*limits),
 		replicas: make(map[*replica]struct{}),
+		dropped:  make(chan struct{}, 1),
 	}
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)

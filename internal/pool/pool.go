@@ -38,7 +38,8 @@ type Pool[C Conn] struct {
 	address    string        // where connections have to lead to; "" is anywhere
 	last       lastError
 	draining   bool
-	closed     error // why the pool is closed
+	vacated    time.Duration // until when Vacate holds, 0 where it does not
+	closed     error         // why the pool is closed
 
 	timer  *time.Timer // runs upkeep
 	wakeAt time.Duration
@@ -74,7 +75,7 @@ func (p *Pool[C]) openLocked() int { return p.places - p.connecting }
 
 // floorLocked is the number of connections to keep open while nobody waits.
 func (p *Pool[C]) floorLocked() int {
-	if p.draining {
+	if p.draining || p.vacated != 0 {
 		return 0
 	}
 	return p.cfg.Min

@@ -69,6 +69,8 @@ func (p *Pool[C]) unfitLocked(c C, n *Node, t time.Duration) string {
 		return "pool closed"
 	case p.draining && p.queue.count == 0:
 		return "pool draining"
+	case p.vacated != 0 && p.queue.count == 0:
+		return "nobody may be connected to its database now"
 	}
 	return ""
 }

@@ -23,6 +23,7 @@ func (p *Pool[C]) upkeep() {
 	t := now()
 	p.mu.Lock()
 	p.wakeAt = never
+	p.occupyLocked(t)
 	late := p.lateLocked(t)
 	idled := p.idledLocked(t)
 	expired := p.expiredLocked(t)
@@ -39,6 +40,17 @@ func (p *Pool[C]) upkeep() {
 	p.dropAll(expired, "end of its lifetime")
 	p.hunt(hungryAt)
 	p.settle()
+}
+
+// occupyLocked ends what Vacate began when its time is over.
+func (p *Pool[C]) occupyLocked(t time.Duration) {
+	switch {
+	case p.vacated == 0:
+	case t < p.vacated:
+		p.armLocked(p.vacated, t)
+	default:
+		p.vacated = 0
+	}
 }
 
 // lateLocked takes out the waiters whose time is up. The time-out is the same for

@@ -24,6 +24,7 @@ type effect struct {
 	hidden  []string // those among them that PostgreSQL does not list either
 	resets  []reset  // statements that give a setting its default
 	pin     string   // why the client has to keep its upstream, "" where it need not
+	vacates []string // databases that nobody may be connected to while it runs
 }
 
 // unread is the effect of a text that is too long to be read whole.
@@ -59,6 +60,9 @@ func effectOf(text []byte) effect {
 	}
 	if sum.Flags&sqltext.SetConfig != 0 {
 		e.addSetConfigs(text)
+	}
+	if sum.Kinds&aboutDatabases != 0 {
+		e.vacates = databasesIn(text)
 	}
 	if sum.Kinds&pinning != 0 || sum.Flags&pinningFlags != 0 {
 		e.pin = pinReason(sum)

@@ -62,6 +62,7 @@ type exchange struct {
 	touched   bool              // settings may have been changed that PostgreSQL does not report
 	hidden    []string          // those of them that have to be asked for by name
 	pin       string            // why the client may have to keep its upstream, once what runs has ended
+	vacated   []string          // databases that were freed for statements under way
 	redefines bool              // the transaction may have changed the schema
 	rowsOf    map[string]string // what a query of weir's own returned, while it runs
 	asking    sqltext.Kinds     // the kinds of statements under way

@@ -14,6 +14,9 @@ func (x *exchange) leaves(e effect) {
 	x.sets = x.sets || e.sets
 	x.touched = x.touched || e.touches
 	x.hidden = append(x.hidden, e.hidden...)
+	if e.vacates != nil {
+		x.vacate(e.vacates)
+	}
 	if e.pin != "" && (x.pin == "" || x.pin == unknownStatement) {
 		x.pin = e.pin
 	}

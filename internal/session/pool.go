@@ -32,6 +32,8 @@ type Pool struct {
 	server   *pool.Server
 	budgets  map[upstream.Scope]*pool.Budget
 
+	databases Databases
+
 	prepare func(ctx context.Context) (map[string]string, error)
 
 	holders atomic.Int64         // clients, and logins under way
@@ -51,6 +53,8 @@ type PoolOptions struct {
 	Target   *upstream.Target
 	Budgets  map[upstream.Scope]*pool.Budget
 	Server   *pool.Server // shared by the pools of the target's hosts
+	// Databases are the pools of the same server, this one among them.
+	Databases Databases
 	// Prepare is called before each connect, on the goroutine that connects. It
 	// returns the start-up parameters of the connection; an error is that of
 	// the connect.
@@ -60,17 +64,18 @@ type PoolOptions struct {
 // NewPool opens a pool. Close ends it.
 func (e *Env) NewPool(o PoolOptions) *Pool {
 	p := &Pool{
-		env:      e,
-		database: o.Database,
-		user:     o.User,
-		config:   o.Config,
-		target:   o.Target,
-		prepare:  o.Prepare,
-		server:   o.Server,
-		budgets:  o.Budgets,
-		stats:    observe.NewPoolStats(o.Database, o.User, e.loops.Len()),
-		welcomes: make(map[Settings]*welcome),
-		open:     make(map[*Upstream]struct{}),
+		env:       e,
+		database:  o.Database,
+		user:      o.User,
+		config:    o.Config,
+		target:    o.Target,
+		prepare:   o.Prepare,
+		server:    o.Server,
+		budgets:   o.Budgets,
+		databases: o.Databases,
+		stats:     observe.NewPoolStats(o.Database, o.User, e.loops.Len()),
+		welcomes:  make(map[Settings]*welcome),
+		open:      make(map[*Upstream]struct{}),
 	}
 	p.conns = pool.New(pool.Config[*Upstream]{
 		Database:       o.Target.Database(),

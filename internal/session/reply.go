@@ -189,6 +189,9 @@ func (x *exchange) ready(size int) {
 		x.asking = 0
 		x.keep()
 		x.redefined()
+		if x.vacated != nil && x.status == wire.Idle {
+			x.occupy()
+		}
 		x.copying = false
 		clear(x.portals)
 	}

@@ -134,6 +134,7 @@ func (x *exchange) lostUnused(err error) {
 func (x *exchange) detach() *Upstream {
 	up := x.up
 	up.Attach(nil)
+	x.occupy()
 	if st := x.s.unnamed; st != nil && st.unseen {
 		x.s.unnamed = nil
 	}
