@@ -60,12 +60,13 @@ func Classify(err error) Failure {
 // classifyCode reads the class of PostgreSQL's answer (documentation,
 // appendix A): 08 the connection broke, 53 resources, 57 an operator or the
 // start-up, 58 the system below PostgreSQL. These pass. 08P01 and 08004 are
-// what poolers say about a user or database they do not have.
+// what poolers say about a user or database they do not have; 58P01 is a file
+// that is not there, such as a library to be loaded at the start of a session.
 func classifyCode(code sqlstate.Code) Failure {
 	switch code {
 	case sqlstate.TooManyConnections:
 		return Full
-	case sqlstate.ProtocolViolation, sqlstate.RejectedConnection:
+	case sqlstate.ProtocolViolation, sqlstate.RejectedConnection, undefinedFile:
 		return Rejected
 	}
 	for _, class := range []string{"08", "53", "57", "58"} {
@@ -75,6 +76,8 @@ func classifyCode(code sqlstate.Code) Failure {
 	}
 	return Rejected
 }
+
+const undefinedFile sqlstate.Code = "58P01"
 
 // unreachable reports whether the network, not the other side's answer, ended
 // the attempt.
