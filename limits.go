@@ -5,6 +5,9 @@ package weir
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/weir-pg/weir/internal/observe"
@@ -27,6 +30,8 @@ type limits struct {
 	stop    context.CancelFunc
 	turn    chan struct{} // held by whoever reads
 	done    chan struct{} // closed when the refreshing has ended
+
+	start atomic.Pointer[[]string] // the settings that only a backend's start sets; nil before the first read
 
 	// Guarded by turn.
 	known bool
@@ -90,6 +95,8 @@ func (l *limits) read(ctx context.Context) (upstream.Limits, error) {
 		return now, err
 	}
 	l.known, l.last = true, now
+	names := slices.Concat(preload, strings.Split(now.StartOnly, ","))
+	l.start.Store(&names)
 	for _, b := range l.budgets {
 		l.apply(b, now)
 	}

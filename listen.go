@@ -173,12 +173,9 @@ func (g *Gateway) admit(login *auth.Login, raw *upstream.Swap) error {
 	if sender != ordinary {
 		return g.replicate(login, sender)
 	}
-	d, err := g.database(login.Database, login.User)
-	if err != nil {
-		return err
-	}
-	defer d.pool.Drop()
-	err = g.env.Welcome(g.accepting, d.pool, login, raw)
+	err = g.greet(login, func(p *session.Pool) error {
+		return g.env.Welcome(g.accepting, p, login, raw)
+	})
 	if errors.Is(err, session.ErrFull) {
 		return g.tooManyClients() // others were faster
 	}

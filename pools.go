@@ -4,10 +4,8 @@ package weir
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"sync/atomic"
 
 	"github.com/weir-pg/weir/internal/config"
@@ -19,7 +17,10 @@ import (
 )
 
 // poolKey is what clients ask for.
-type poolKey struct{ database, user string }
+type poolKey struct {
+	database, user string
+	start          string // settings that connections start with, see encodeStart; mostly ""
+}
 
 // database is one pool with what it was made of.
 type database struct {
@@ -49,7 +50,7 @@ func (g *Gateway) openConfigured() {
 func configuredPools(cfg *Config) (keys []poolKey) {
 	if len(cfg.Databases) == 0 {
 		if t, err := upstream.ParseTarget(cfg.Upstream); err == nil && len(cfg.Users) == 0 {
-			keys = append(keys, poolKey{t.Database(), t.User()})
+			keys = append(keys, poolKey{database: t.Database(), user: t.User()})
 		}
 		return keys
 	}
@@ -59,7 +60,7 @@ func configuredPools(cfg *Config) (keys []poolKey) {
 		}
 		if d, ok := cfg.DatabaseFor(d.Name); ok {
 			if t, err := upstream.ParseTarget(d.Upstream); err == nil {
-				keys = append(keys, poolKey{d.Name, t.User()})
+				keys = append(keys, poolKey{database: d.Name, user: t.User()})
 			}
 		}
 	}
@@ -75,7 +76,13 @@ func (g *Gateway) configured(key poolKey) bool {
 // database returns the pool for a client's database and user, which it opens
 // for the first. The caller holds it until Drop.
 func (g *Gateway) database(name, user string) (*database, error) {
-	key := poolKey{name, user}
+	return g.databaseWith(name, user, nil)
+}
+
+// databaseWith is database for clients that share connections only with those
+// whose connections have to start with the same settings.
+func (g *Gateway) databaseWith(name, user string, start map[string]string) (*database, error) {
+	key := poolKey{name, user, encodeStart(start)}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if d := g.pools[key]; d != nil {
@@ -96,8 +103,7 @@ func (g *Gateway) database(name, user string) (*database, error) {
 	d := &database{poolKey: key, config: settings, target: target}
 	d.server = g.serverLocked(target)
 	d.budgets = g.budgetsForLocked(d)
-	limits := g.limitsForLocked(d)
-	d.limits = limits
+	d.limits = g.limitsForLocked(d)
 	d.pool = g.env.NewPool(session.PoolOptions{
 		Database:  name,
 		User:      user,
@@ -106,13 +112,8 @@ func (g *Gateway) database(name, user string) (*database, error) {
 		Budgets:   scopesOf(d.budgets),
 		Server:    d.server.Server,
 		Databases: &neighbours{g, target.Address()},
-		Prepare: func(ctx context.Context) (map[string]string, error) {
-			known, err := limits.ensure(ctx)
-			if err != nil || known.TimeoutSet || settings.StatementTimeout == 0 {
-				return nil, err
-			}
-			return map[string]string{"statement_timeout": strconv.FormatInt(settings.StatementTimeout.Milliseconds(), 10)}, nil
-		},
+		Start:     start,
+		Prepare:   d.startup,
 	})
 	d.pool.Hold()
 	g.pools[key] = d

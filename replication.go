@@ -103,7 +103,7 @@ func (g *Gateway) replicate(login *auth.Login, s sender) error {
 
 // newReplica finds out where a client's replication connection goes.
 func (g *Gateway) newReplica(login *auth.Login, s sender) (*replica, error) {
-	r := &replica{poolKey: poolKey{login.Database, login.User}, g: g, done: func() {}}
+	r := &replica{poolKey: poolKey{database: login.Database, user: login.User}, g: g, done: func() {}}
 	if s == logical {
 		d, err := g.database(r.database, r.user)
 		if err != nil {

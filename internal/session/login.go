@@ -28,7 +28,7 @@ func (e *Env) Welcome(ctx context.Context, p *Pool, login *auth.Login, raw loop.
 	if err != nil {
 		return err
 	}
-	greeting, settings, err := p.welcome(ctx, settings)
+	greeting, settings, err := p.welcome(ctx, p.beyondStart(settings))
 	if err != nil {
 		return err
 	}

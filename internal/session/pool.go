@@ -23,7 +23,7 @@ import (
 type Pool struct {
 	// Fixed after construction.
 	env      *Env
-	database string
+	database string // for messages and figures, see titleOf
 	user     string
 	config   config.Pool
 	target   *upstream.Target
@@ -33,6 +33,8 @@ type Pool struct {
 	budgets  map[upstream.Scope]*pool.Budget
 
 	databases Databases
+
+	start map[string]string // settings that each connection starts with
 
 	prepare func(ctx context.Context) (map[string]string, error)
 
@@ -55,6 +57,9 @@ type PoolOptions struct {
 	Server   *pool.Server // shared by the pools of the target's hosts
 	// Databases are the pools of the same server, this one among them.
 	Databases Databases
+	// Start are settings that the connections start with because no later moment
+	// will do. All clients of the pool have asked for them.
+	Start map[string]string
 	// Prepare is called before each connect, on the goroutine that connects. It
 	// returns the start-up parameters of the connection; an error is that of
 	// the connect.
@@ -63,9 +68,10 @@ type PoolOptions struct {
 
 // NewPool opens a pool. Close ends it.
 func (e *Env) NewPool(o PoolOptions) *Pool {
+	title := titleOf(o)
 	p := &Pool{
 		env:       e,
-		database:  o.Database,
+		database:  title,
 		user:      o.User,
 		config:    o.Config,
 		target:    o.Target,
@@ -73,7 +79,8 @@ func (e *Env) NewPool(o PoolOptions) *Pool {
 		server:    o.Server,
 		budgets:   o.Budgets,
 		databases: o.Databases,
-		stats:     observe.NewPoolStats(o.Database, o.User, e.loops.Len()),
+		start:     o.Start,
+		stats:     observe.NewPoolStats(title, o.User, e.loops.Len()),
 		welcomes:  make(map[Settings]*welcome),
 		open:      make(map[*Upstream]struct{}),
 	}
@@ -111,10 +118,13 @@ func (p *Pool) sessionMode() bool {
 // connect opens a connection and registers it with a loop. It runs on a
 // goroutine of its own.
 func (p *Pool) connect(ctx context.Context, index int) (*Upstream, error) {
-	params, err := p.prepare(ctx)
+	prepared, err := p.prepare(ctx)
 	if err != nil {
 		return nil, err
 	}
+	params := make(map[string]string, len(prepared)+len(p.start))
+	maps.Copy(params, prepared)
+	maps.Copy(params, p.start)
 	began := time.Now()
 	login, err := p.target.Login(ctx, params)
 	if err != nil {

@@ -37,6 +37,10 @@ type Limits struct {
 	// startup parameter would override the first two, so the default of
 	// DATABASE_STATEMENT_TIMEOUT is sent only where this is false.
 	TimeoutSet bool
+
+	// StartOnly are the settings that can be set only when a backend starts,
+	// separated by commas.
+	StartOnly string
 }
 
 // limitsQuery runs as an ordinary role on PostgreSQL 14 to 18. Names and
@@ -74,7 +78,11 @@ SELECT
 	(SELECT pg_catalog.count(*) FROM other),
 	(SELECT pg_catalog.count(*) FROM other WHERE other.usesysid OPERATOR(pg_catalog.=) r.oid),
 	(SELECT pg_catalog.count(*) FROM other WHERE other.datid OPERATOR(pg_catalog.=) d.oid),
-	t.source OPERATOR(pg_catalog.=) ANY (ARRAY['global', 'database', 'user', 'database user', 'client'])
+	t.source OPERATOR(pg_catalog.=) ANY (ARRAY['global', 'database', 'user', 'database user', 'client']),
+	(
+		SELECT pg_catalog.string_agg(s.name, ',') FROM pg_catalog.pg_settings s
+		WHERE s.context OPERATOR(pg_catalog.=) ANY (ARRAY['backend', 'superuser-backend'])
+	)
 FROM pg_catalog.pg_roles r, pg_catalog.pg_database d, pg_catalog.pg_settings t
 WHERE r.rolname OPERATOR(pg_catalog.=) SESSION_USER
 AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
@@ -119,6 +127,7 @@ func readLimits(ctx context.Context, conn *pgconn.PgConn, ours []uint32) (Limits
 		RoleOthers:        r.number(),
 		DatabaseOthers:    r.number(),
 		TimeoutSet:        r.truth(),
+		StartOnly:         r.next(),
 	}
 	return limits, r.err
 }

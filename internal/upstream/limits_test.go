@@ -3,6 +3,7 @@
 package upstream_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,6 +41,10 @@ func TestLimitsOfAnOrdinaryRole(t *testing.T) {
 		Server:  30, SuperuserReserved: 4, Reserved: got.Reserved,
 		Role: 12, Database: 9,
 		ServerOthers: 3, RoleOthers: 1, DatabaseOthers: 2,
+		StartOnly: got.StartOnly,
+	}
+	if !slices.Contains(strings.Split(got.StartOnly, ","), "log_disconnections") {
+		t.Errorf("settings that only a start sets: %q, without log_disconnections", got.StartOnly)
 	}
 	if got != want {
 		t.Errorf("limits = %+v, want %+v", got, want)

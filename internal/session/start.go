@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/weir-pg/weir/internal/auth"
+)
+
+// StartSettings returns what a start-up packet asks for, by names in lower case.
+// The error is that of the login.
+func StartSettings(login *auth.Login) (map[string]string, error) {
+	settings, err := startSettings(login)
+	if err != nil {
+		return nil, err
+	}
+	return settings.values(), nil
+}
+
+// beyondStart returns those of a client's settings that its upstreams do not
+// start with.
+func (p *Pool) beyondStart(s Settings) Settings {
+	for name := range p.start {
+		s, _ = s.without(name)
+	}
+	return s
+}
+
+// titleOf is what messages and figures call the database of a pool: what clients
+// do, and what its connections start with, so that no two pools look alike.
+func titleOf(o PoolOptions) string {
+	if len(o.Start) == 0 {
+		return o.Database
+	}
+	var settings []string
+	for _, name := range slices.Sorted(maps.Keys(o.Start)) {
+		settings = append(settings, name+"="+o.Start[name])
+	}
+	return o.Database + " (" + strings.Join(settings, ", ") + ")"
+}
