@@ -196,8 +196,8 @@ func TestReplicationCanBeCancelled(t *testing.T) {
 	t.Parallel()
 	g := open(t, database(t))
 	r := g.raw(t, "replication=database")
-	r.query(t, "select pg_sleep(60)")
-	executing(t, g.upstream, "pg_sleep", "1")
+	r.query(t, "select pg_sleep(63)")
+	executing(t, g.upstream, "pg_sleep(63)", "1")
 	g.cancel(t, r.pid, r.secret, false)
 	if got, want := strings.TrimPrefix(r.transcript(t, 1), "T "), "E(57014) Z(I)"; got != want {
 		t.Errorf("got %q, want %q", got, want)

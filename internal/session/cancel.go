@@ -129,11 +129,12 @@ func (e *Env) Cancel(ctx context.Context, pid uint32, secret []byte) {
 		}
 		return
 	}
-	err := up.Cancel(ctx)
-	if err != nil {
+	why := ""
+	if err := up.Cancel(ctx); err != nil {
 		e.log.Warn("cancel request failed", "pool", up.pool.name(), "error", err)
+		why = "a cancel request was not confirmed" // PostgreSQL may have seen it, or will
 	}
-	up.cancelOver(err)
+	up.cancelOver(why)
 }
 
 // cancelWait ends the wait of a request that was cancelled in the queue.

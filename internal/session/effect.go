@@ -24,6 +24,7 @@ type effect struct {
 	hidden  []string // those among them that PostgreSQL does not list either
 	resets  []reset  // statements that give a setting its default
 	pin     string   // why the client has to keep its upstream, "" where it need not
+	signals bool     // it may signal backends
 	vacates []string // databases that nobody may be connected to while it runs
 }
 
@@ -61,6 +62,7 @@ func effectOf(text []byte) effect {
 	if sum.Flags&sqltext.SetConfig != 0 {
 		e.addSetConfigs(text)
 	}
+	e.signals = sum.Flags&sqltext.Signal != 0
 	if sum.Kinds&aboutDatabases != 0 {
 		e.vacates = databasesIn(text)
 	}

@@ -62,6 +62,8 @@ type exchange struct {
 	touched   bool              // settings may have been changed that PostgreSQL does not report
 	hidden    []string          // those of them that have to be asked for by name
 	pin       string            // why the client may have to keep its upstream, once what runs has ended
+	aims      []aim             // upstreams at which signals of this client may be on their way
+	notes     []*sqlstate.Error // what weir has to say at the next ReadyForQuery
 	vacated   []string          // databases that were freed for statements under way
 	redefines bool              // the transaction may have changed the schema
 	rowsOf    map[string]string // what a query of weir's own returned, while it runs
@@ -260,6 +262,7 @@ func (x *exchange) start(s *Session, t *loop.Task) {
 	x.waiting, x.leaving, x.refused, x.hungUp = false, false, false, false
 	x.hurt, x.healed, x.answering, x.former = nil, false, false, Settings{}
 	x.complain, x.fatal, x.asking, x.cancelled, x.opened = nil, nil, 0, false, false
+	x.notes = nil
 }
 
 // end puts the client down: what it sent ahead and the state of a refused

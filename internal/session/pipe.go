@@ -80,6 +80,9 @@ func (p *pipe) load(b []byte) {
 // mark notes that what follows may have to be sent again.
 func (p *pipe) mark() { p.from, p.to = p.seen, p.fill }
 
+// spoil notes that what is in the buffer must not be sent again.
+func (p *pipe) spoil() { p.from = -1 }
+
 // intact reports whether everything since mark is still in the buffer.
 func (p *pipe) intact() bool { return p.from >= 0 && p.pass == 0 && p.drop == 0 }
 

@@ -271,7 +271,7 @@ func (x *exchange) evict() {
 // bind handles Bind, which may be there only in part: its values can be long.
 func (x *exchange) bind(size int) bool {
 	body := x.toUp.body(size)
-	portal, name, _, err := wire.ReadBind(body)
+	portal, name, rest, err := wire.ReadBind(body)
 	if err != nil {
 		x.refuse(violation("malformed Bind message; the connection is closed"))
 		return true
@@ -281,13 +281,21 @@ func (x *exchange) bind(size int) bool {
 		return false
 	}
 	x.send()
+	if signals(st) && !x.toUp.whole(size) && size <= longestText {
+		x.toUp.grow(size) // its values are looked at
+		return false
+	}
 	if st != nil {
 		x.leaves(st.effect)
 		x.bound = st
 	}
 	st = x.aimed(st)
 	x.notePortal(portal, st)
-	x.prepare(st, name)
+	if other := x.aimBind(st, rest); other != nil {
+		st = other
+	} else {
+		x.prepare(st, name)
+	}
 	x.due.push(answer{kind: 'B', st: st})
 	x.rename(wire.Bind, size, wire.HeaderSize+len(portal)+1, name, st)
 	return true

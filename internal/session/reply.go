@@ -165,6 +165,9 @@ func (x *exchange) ready(size int) {
 	if a.kind != ahead {
 		x.opened = false
 	}
+	if x.notes != nil && !a.own() {
+		x.tellNotes()
+	}
 	if x.hurt != nil || a.own() {
 		p.discard(size)
 	} else {
@@ -189,6 +192,9 @@ func (x *exchange) ready(size int) {
 		x.asking = 0
 		x.keep()
 		x.redefined()
+		if x.aims != nil && x.status == wire.Idle && x.hurt == nil {
+			x.unaim("")
+		}
 		if x.vacated != nil && x.status == wire.Idle {
 			x.occupy()
 		}

@@ -212,6 +212,9 @@ func (x *exchange) query(size int) bool {
 	}
 	x.leaves(e)
 	x.send()
+	if e.signals {
+		x.aimText(text)
+	}
 	followed, added := e.followed(text, x.s.start)
 	if added == nil {
 		x.toUp.keep(size)

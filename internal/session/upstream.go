@@ -29,7 +29,8 @@ type Upstream struct {
 	cancels atomic.Int32
 
 	mu     sync.Mutex
-	parked bool // guarded by mu; released by its client, kept until the cancels are over
+	parked bool   // guarded by mu; released by its client, kept until the cancels are over
+	doomed string // guarded by mu; why it cannot be used once its client lets go of it, "" where it can
 }
 
 // unknownSettings is what an upstream has whose client left before it was asked:
@@ -135,6 +136,7 @@ func (x *exchange) detach() *Upstream {
 	up := x.up
 	up.Attach(nil)
 	x.occupy()
+	x.unaim(unsure)
 	if st := x.s.unnamed; st != nil && st.unseen {
 		x.s.unnamed = nil
 	}
@@ -160,11 +162,7 @@ func (x *exchange) letGo() {
 		stats.Transactions.Add(x.shard(), 1)
 	}
 	x.record()
-	up := x.detach()
-	if up.cancels.Load() > 0 && up.park() {
-		return
-	}
-	x.pool().conns.Release(up)
+	x.detach().release()
 }
 
 // record adds what the exchange has counted to the pool's figures.
@@ -185,28 +183,49 @@ func (x *exchange) discardUpstream(why string) {
 	x.pool().conns.Discard(x.detach(), why)
 }
 
-// park keeps an upstream that was let go of until the cancels for it are over:
-// a late one must not hit the next client's query. False where they are.
-func (u *Upstream) park() bool {
+// release gives an upstream that was let go of back to its pool, but not before
+// the cancels for it are over: a late one must not hit the next client's query.
+func (u *Upstream) release() {
+	if u.cancels.Load() == 0 {
+		u.pool.conns.Release(u)
+		return
+	}
 	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.parked = u.cancels.Load() > 0
-	return u.parked
+	u.parked = true
+	u.mu.Unlock()
+	u.unpark()
 }
 
-// cancelOver notes the end of one cancel.
-func (u *Upstream) cancelOver(err error) {
+// cancelOver notes the end of one cancel. With a reason why the upstream cannot
+// be used any more it is closed once it is let go of; for that its count stays
+// above zero.
+func (u *Upstream) cancelOver(why string) {
 	u.mu.Lock()
-	free := u.cancels.Add(-1) == 0 && u.parked
+	if why != "" && u.doomed == "" {
+		u.doomed = why
+		u.cancels.Add(1)
+	}
+	u.cancels.Add(-1)
+	u.mu.Unlock()
+	u.unpark()
+}
+
+// unpark gives up an upstream that is kept for cancels if all are over.
+func (u *Upstream) unpark() {
+	u.mu.Lock()
+	pending, doomed := u.cancels.Load(), u.doomed
+	if doomed != "" {
+		pending--
+	}
+	free := u.parked && pending == 0
 	if free {
 		u.parked = false
 	}
 	u.mu.Unlock()
 	switch {
 	case !free:
-	case err != nil:
-		// Whether PostgreSQL has seen it is not known.
-		u.pool.conns.Discard(u, "a cancel request was not confirmed")
+	case doomed != "":
+		u.pool.conns.Discard(u, doomed)
 	default:
 		u.pool.conns.Release(u)
 	}

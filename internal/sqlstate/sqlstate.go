@@ -12,6 +12,8 @@ type Code string
 
 // The codes that weir sends, each with the occasion.
 const (
+	// Successful: a NOTICE.
+	Successful Code = "00000"
 	// ConnectionFailure: PostgreSQL cannot be reached, or was lost.
 	ConnectionFailure Code = "08006"
 	// ProtocolViolation: the client's bytes are not the PostgreSQL protocol.
@@ -59,6 +61,8 @@ type Severity string
 const (
 	// SeverityError leaves the connection open. It is what an empty Severity means.
 	SeverityError Severity = "ERROR"
+	// SeverityNotice is not an error.
+	SeverityNotice Severity = "NOTICE"
 	// SeverityFatal says that the connection closes after this message.
 	SeverityFatal Severity = "FATAL"
 )

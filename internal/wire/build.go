@@ -96,12 +96,17 @@ func AppendKey(b []byte, pid uint32, secret []byte) []byte {
 }
 
 // AppendError appends e as an ErrorResponse.
-func AppendError(b []byte, e *sqlstate.Error) []byte {
+func AppendError(b []byte, e *sqlstate.Error) []byte { return appendReport(b, ErrorResponse, e) }
+
+// AppendNotice appends e as a NoticeResponse.
+func AppendNotice(b []byte, e *sqlstate.Error) []byte { return appendReport(b, NoticeResponse, e) }
+
+func appendReport(b []byte, typ byte, e *sqlstate.Error) []byte {
 	severity := e.Severity
 	if severity == "" {
 		severity = sqlstate.SeverityError
 	}
-	b, start := Begin(b, ErrorResponse)
+	b, start := Begin(b, typ)
 	// V is S in words that are never translated; drivers look at either.
 	b = appendField(b, 'S', string(severity))
 	b = appendField(b, 'V', string(severity))

@@ -139,6 +139,54 @@ func ReadBind(body []byte) (portal, statement, rest []byte, err error) {
 	return portal, statement, rest, nil
 }
 
+// Format is how a value is sent.
+type Format uint16
+
+// The formats of values (protocol chapter, section "Formats and Format Codes").
+const (
+	TextFormat   Format = 0
+	BinaryFormat Format = 1
+)
+
+// BindValue finds the value of the n-th parameter, counted from 1, in what
+// follows the names of a Bind message. It is not ok where there is none, it is
+// null, or the message is there only in part.
+func BindValue(rest []byte, n int) (value []byte, format Format, ok bool) {
+	formats, rest, ok := uint16s(rest)
+	if !ok || len(rest) < 2 || n < 1 || n > int(binary.BigEndian.Uint16(rest)) {
+		return nil, 0, false
+	}
+	switch len(formats) / 2 {
+	case 0:
+	case 1:
+		format = Format(binary.BigEndian.Uint16(formats)) // of all
+	default:
+		if len(formats) < 2*n {
+			return nil, 0, false
+		}
+		format = Format(binary.BigEndian.Uint16(formats[2*(n-1):]))
+	}
+	rest = rest[2:]
+	for range n {
+		if value, rest, ok = Column(rest); !ok {
+			return nil, 0, false
+		}
+	}
+	return value, format, value != nil
+}
+
+// uint16s splits b after a list of numbers that follows its own length.
+func uint16s(b []byte) (list, rest []byte, ok bool) {
+	if len(b) < 2 {
+		return nil, nil, false
+	}
+	n := 2 + 2*int(binary.BigEndian.Uint16(b))
+	if len(b) < n {
+		return nil, nil, false
+	}
+	return b[2:n], b[n:], true
+}
+
 // ReadTarget reads the body of a Close or Describe message.
 func ReadTarget(body []byte) (kind byte, name []byte, err error) {
 	if len(body) < 2 {
