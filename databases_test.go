@@ -84,7 +84,7 @@ func TestDatabaseIsDroppedThoughItsPoolHasIdleConnections(t *testing.T) {
 			var inside []*pgx.Conn
 			for range 3 { // at the same time, so that each has a connection
 				inside = append(inside, g.connectTo(t, name))
-				must(t, inside[len(inside)-1], "begin")
+				must(t, inside[len(inside)-1], "begin; select 1")
 			}
 			for _, conn := range inside {
 				must(t, conn, "commit")
@@ -179,7 +179,7 @@ func TestDatabaseInUseIsNotDropped(t *testing.T) {
 	conn, name := g.connect(t), newName(t, admin)
 	must(t, conn, "create database "+name)
 	busy := g.connectTo(t, name)
-	must(t, busy, "begin")
+	must(t, busy, "begin; select 1")
 	if err := exec(t, conn, "drop database "+name); code(err) != "55006" {
 		t.Errorf("got %v, want PostgreSQL's own 55006", err)
 	}

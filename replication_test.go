@@ -150,7 +150,7 @@ func TestReplicationCountsInTheBudget(t *testing.T) {
 	t.Parallel()
 	g := open(t, testpg.Role(t, database(t), "replication connection limit 2"), poolOf(2))
 	a, b := g.connect(t), g.connect(t)
-	must(t, a, "begin")
+	must(t, a, "begin; select 1")
 	must(t, b, "select 1; select pg_sleep(0.01)")
 	// One upstream is in use and one idle, which has to make room.
 	r := g.raw(t, "replication=database")
