@@ -64,7 +64,7 @@ func (g *Gateway) serverStatus() (list []observe.Server) {
 	for key, server := range g.servers {
 		now := server.Status()
 		s := observe.Server{
-			Name: key.address, Up: now.Since.IsZero(), HeldSince: now.Since,
+			Name: key.address, Address: now.Address, Up: now.Since.IsZero(), HeldSince: now.Since,
 			Outages: now.Outages, Probes: now.Probes, Down: now.Down.Seconds(),
 		}
 		if !s.Up {

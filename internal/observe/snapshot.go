@@ -114,7 +114,8 @@ type Budget struct {
 
 // Server is one PostgreSQL server as weir last saw it.
 type Server struct {
-	Name        string    `json:"name"` // host:port, or the path of a socket
+	Name        string    `json:"name"`              // host:port, or the path of a socket
+	Address     string    `json:"address,omitempty"` // where the last connect led to, if it has several
 	Up          bool      `json:"up"`
 	LastError   string    `json:"last_error,omitempty"`   // what made Up false
 	LastErrorAt time.Time `json:"last_error_at,omitzero"` // when that was last tried

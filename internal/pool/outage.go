@@ -189,7 +189,6 @@ func (s *Server) refusal() *sqlstate.Error {
 // ServerStatus is a server at one moment.
 type ServerStatus struct {
 	Name    string
-	Known   bool      // a connect has told something
 	Address string    // where the last connect led to, "" before the first
 	Since   time.Time // the beginning of the outage; zero: there is none
 	Tries   int       // in this outage
@@ -206,7 +205,7 @@ func (s *Server) Status() ServerStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := ServerStatus{
-		Name: s.cfg.Name, Known: s.good != longAgo || s.outage != nil, Address: s.address,
+		Name: s.cfg.Name, Address: s.address,
 		Outages: s.past.outages, Probes: s.past.probes, Down: s.past.down,
 	}
 	if o := s.outage; o != nil {

@@ -128,9 +128,9 @@ const (
 )
 
 // conflicts reports whether an error says that PostgreSQL has undone a statement
-// that can be asked again.
+// that can be asked again, of a standby elsewhere.
 func (x *exchange) conflicts(code sqlstate.Code) bool {
-	if code != serializationFailure && code != deadlockDetected {
+	if code != serializationFailure && code != deadlockDetected && !x.onStandby(code) {
 		return false
 	}
 	if !x.pool().config.RetryConflicts || x.s.tries >= conflictTries || !x.repeatable() {

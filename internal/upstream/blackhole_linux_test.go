@@ -3,12 +3,15 @@
 package upstream_test
 
 import (
+	"context"
 	"net"
 	"strconv"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/weir-pg/weir/internal/upstream"
 )
 
 // blackHole is an address that drops every SYN, as that of a machine that is gone:
@@ -51,6 +54,23 @@ func TestAHostThatDropsPacketsDoesNotHoldUpTheNext(t *testing.T) {
 	if got.Address != want {
 		t.Errorf("address = %s, want %s", got.Address, want)
 	}
+	if d := time.Since(began); d > time.Second {
+		t.Errorf("found after %v, want a second at most", d)
+	}
+}
+
+func TestAnAddressThatDropsPacketsDoesNotHoldUpTheNamesOthers(t *testing.T) {
+	t.Parallel()
+	b := &backend{}
+	hole, want := blackHole(t), fake(t, b.serve)
+	tgt := target(t, "postgres://bob:p@db.example:5432/shop?sslmode=disable")
+	upstream.SetLookup(tgt, func(context.Context, string) ([]string, error) { return []string{hole, want}, nil })
+	began := time.Now()
+	got, err := tgt.Login(within(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got.Stream.Close()
 	if d := time.Since(began); d > time.Second {
 		t.Errorf("found after %v, want a second at most", d)
 	}

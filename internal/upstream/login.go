@@ -47,6 +47,7 @@ type attempt struct {
 	network string // what was dialled last, after name resolution
 	address string
 	reached bool // a transport was established
+	several bool // the host's name has several addresses
 }
 
 // attempts prepares one attempt for each route.
@@ -56,6 +57,7 @@ func (t *Target) attempts(params map[string]string) []*attempt {
 		a := &attempt{target: t, route: r, config: t.config.Copy()}
 		a.config.Host, a.config.Port, a.config.TLSConfig = r.host, r.port, r.tls
 		a.config.DialFunc = a.dial
+		a.config.LookupFunc = a.lookup
 		maps.Copy(a.config.RuntimeParams, params)
 		list[i] = a
 	}
@@ -86,13 +88,28 @@ func (t *Target) shuffled() []route {
 // ownDial marks the context of a dial that a login asked for.
 type ownDial struct{}
 
-// dial is pgconn's DialFunc. When a read fails, pgconn also dials to send a
-// cancel, from a goroutine that nobody waits for. A login has no query to
-// cancel, and a server in trouble must not get two connections for each that
-// fails, so that dial is refused.
+// lookup is pgconn's LookupFunc. Each login asks anew, so that a name which leads
+// elsewhere after a failover is followed.
+func (a *attempt) lookup(ctx context.Context, host string) ([]string, error) {
+	addresses, err := a.target.config.LookupFunc(ctx, host)
+	a.several = len(addresses) > 1
+	return addresses, err
+}
+
+// dial is pgconn's DialFunc. Of a name's several addresses none may take the time
+// of those after it.
+//
+// When a read fails, pgconn also dials to send a cancel, from a goroutine that
+// nobody waits for. A login has no query to cancel, and a server in trouble must
+// not get two connections for each that fails, so that dial is refused.
 func (a *attempt) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if ctx.Value(ownDial{}) == nil {
 		return nil, errors.New("a failed login cancels nothing")
+	}
+	if a.several {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, synPatience)
+		defer stop()
 	}
 	conn, err := a.target.dialer.dial(ctx, network, address)
 	if err != nil {
