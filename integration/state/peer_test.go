@@ -154,9 +154,16 @@ func (p *peer) note(n *pgproto3.NotificationResponse) {
 
 // line writes a message so that it can be compared.
 func (p *peer) line(m pgproto3.BackendMessage) string {
-	if t, ok := m.(*pgproto3.RowDescription); ok {
-		for i := range t.Fields {
-			t.Fields[i].TableOID = p.table(t.Fields[i].TableOID)
+	switch m := m.(type) {
+	case *pgproto3.RowDescription:
+		for i := range m.Fields {
+			m.Fields[i].TableOID = p.table(m.Fields[i].TableOID)
+		}
+	case *pgproto3.ErrorResponse:
+		if m.Code == "25P02" {
+			// PostgreSQL says it of whatever comes first, and weir may have
+			// to send a Parse before the client's Bind.
+			m.File, m.Line, m.Routine = "", 0, ""
 		}
 	}
 	text, err := json.Marshal(m)

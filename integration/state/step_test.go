@@ -17,7 +17,7 @@ import (
 //
 // Names are "-" where they are empty. What a group begins it may leave open
 // with \flush. \quit is the end of the session; the client's next step is in a
-// new one.
+// new one. \hear waits for notifications.
 type step struct {
 	who  int
 	form form
@@ -42,7 +42,10 @@ const (
 
 func (f form) String() string { return [...]string{"simple", "extended", "prepared"}[f] }
 
-const quit = `\quit`
+const (
+	quit = `\quit`
+	hear = `\hear` // all notifications so far
+)
 
 // messages returns what a step sends, given what the client has prepared and
 // whether a group of its own is open.

@@ -235,6 +235,9 @@ func (w *world) do(s step) *difference {
 			return w.differ([]string{got}, []string{want}, "the greeting differs")
 		}
 	}
+	if s.text == hear {
+		return w.hearing(c)
+	}
 	messages, err := s.messages(c.names, c.direct.open)
 	if err != nil {
 		return w.differ(nil, nil, err.Error())
@@ -273,11 +276,19 @@ func (w *world) settle() *difference {
 		if c.direct == nil {
 			continue
 		}
-		c.through.listen(len(c.direct.heard), patience)
-		if !slices.Equal(c.through.heard, c.direct.heard) {
-			w.trace = append(w.trace, step{who: i, text: `\listen`})
-			return w.differ(describe(c.through.heard), describe(c.direct.heard), "the notifications differ")
+		if d := w.do(step{who: i, text: hear}); d != nil {
+			return d
 		}
 	}
 	return nil
+}
+
+// hearing waits until a client has had as many notifications as its twin, and
+// compares them.
+func (w *world) hearing(c *client) *difference {
+	c.through.listen(len(c.direct.heard), patience)
+	if slices.Equal(c.through.heard, c.direct.heard) {
+		return nil
+	}
+	return w.differ(describe(c.through.heard), describe(c.direct.heard), "the notifications differ")
 }
