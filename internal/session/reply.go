@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/weir-pg/weir/internal/sqlstate"
-	"github.com/weir-pg/weir/internal/sqltext"
 	"github.com/weir-pg/weir/internal/wire"
 )
 
@@ -143,7 +142,7 @@ func (x *exchange) noticeTag(a *answer, tag []byte) {
 	case bytes.Equal(tag, tagDeallocateAll):
 		x.s.forgetAll()
 		x.up.Prepared.Clear()
-	case a != nil && a.kind == 'E' && a.st != nil && a.st.kind == sqltext.Deallocate:
+	case a != nil && a.kind == 'E' && a.st != nil && a.st.target != nil:
 		x.s.forgetNamed(a.st.targetName)
 		x.up.Prepared.Remove(&a.st.target.Statement)
 	}

@@ -265,7 +265,7 @@ func (x *exchange) execute(size int) bool {
 	}
 	x.send()
 	st := x.portals[string(portal)]
-	if st != nil && st.kind == sqltext.Deallocate {
+	if st != nil && st.target != nil {
 		x.ensure(st.target)
 	}
 	x.toUp.keep(size)
