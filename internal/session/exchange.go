@@ -68,6 +68,7 @@ type exchange struct {
 	redefines bool              // the transaction may have changed the schema
 	rowsOf    map[string]string // what a query of weir's own returned, while it runs
 	asking    sqltext.Kinds     // the kinds of statements under way
+	over      func() bool       // ends the time for what went ahead; nil where nothing did
 	script    []byte            // storage for what brings the client's settings
 	complain  *sqlstate.Error   // what the upstream answered to a command of weir's own
 }

@@ -114,11 +114,21 @@ func (x *exchange) bringWaiting() error {
 }
 
 // goAhead has the upstream run x.script in front of the client's request, in
-// the same write. Its answer is not waited for.
+// the same write. Its answer is not waited for, but has to come in connect_timeout
+// as that of any command of weir's own: else the upstream hangs.
 func (x *exchange) goAhead() {
+	x.over = x.limit(x.pool().config.ConnectTimeout)
 	x.up.Prepared.Unnamed = nil // a simple query ends it
 	x.due.push(answer{kind: ahead})
 	x.toUp.insert(func(out []byte) []byte { return wire.AppendQuery(out, x.script) })
+}
+
+// endAhead ends the time that PostgreSQL has to answer what went ahead.
+func (x *exchange) endAhead() {
+	if x.over != nil {
+		x.over()
+		x.over = nil
+	}
 }
 
 // refusedAhead takes in that PostgreSQL refused what it cannot refuse. What was

@@ -161,7 +161,9 @@ func (x *exchange) ready(size int) {
 		return
 	}
 	x.status = p.body(size)[0]
-	if a.kind != ahead {
+	if a.kind == ahead {
+		x.endAhead()
+	} else {
 		x.opened = false
 	}
 	if x.notes != nil && !a.own() {

@@ -134,6 +134,7 @@ func (x *exchange) lostUnused(err error) {
 // detach takes the upstream away from the client.
 func (x *exchange) detach() *Upstream {
 	up := x.up
+	x.endAhead()
 	up.Attach(nil)
 	x.occupy()
 	x.unaim(unsure)
