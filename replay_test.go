@@ -92,6 +92,13 @@ func (p *overheard) with(text string) string {
 	return ""
 }
 
+// count returns how often the text was sent.
+func (p *overheard) count(text string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return strings.Count(strings.Join(p.reads, ""), text)
+}
+
 func TestSettingsThatCannotFailShareTheWriteOfTheRequest(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -175,4 +182,34 @@ func TestSettingsThatFailAnswerTheRequest(t *testing.T) {
 		t.Errorf("the next request got %v", err)
 	}
 	must(t, other, "select 1")
+}
+
+// With a connection for each, clients with settings of their own find theirs
+// again, whoever asks first.
+func TestClientsFindTheConnectionThatHasTheirSettings(t *testing.T) {
+	t.Parallel()
+	p, upstream := overhear(t, database(t))
+	g := open(t, upstream, poolOf(3))
+	zones := []string{"Asia/Tokyo", "Europe/Berlin", "America/Lima"}
+	var conns []*pgx.Conn
+	for _, zone := range zones {
+		conns = append(conns, g.connect(t, "timezone="+zone))
+	}
+	for _, c := range conns {
+		must(t, c, "begin") // all at once: a connection for each
+		must(t, c, "select 1")
+	}
+	for _, c := range conns {
+		must(t, c, "commit")
+	}
+	brought := p.count("SET timezone TO")
+	for i := range 30 {
+		n := (i * 7) % len(zones)
+		if got := ask(t, conns[n], "show timezone"); got != zones[n] {
+			t.Errorf("the client of %s has %s", zones[n], got)
+		}
+	}
+	if again := p.count("SET timezone TO") - brought; again > 0 {
+		t.Errorf("settings were brought %d times more", again)
+	}
 }

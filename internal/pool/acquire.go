@@ -4,16 +4,16 @@ package pool
 
 import "time"
 
-// TryAcquire takes an idle connection, the most recently used one of the given
-// loop if there is one, else one of another loop (Conn.Loop tells). It returns
+// TryAcquire takes an idle connection: one that fits, of the given loop if there
+// is one, else one of the given loop, else any (Conn.Loop tells). It returns
 // false if there is none; the caller then calls Wait. It overtakes nobody: while
 // someone waits no connection is idle. Connections that turn out dead or expired
 // are closed on the way.
-func (p *Pool[C]) TryAcquire(loop int) (c C, ok bool) {
+func (p *Pool[C]) TryAcquire(loop int, fit any) (c C, ok bool) {
 	for {
 		t := now()
 		p.mu.Lock()
-		if c, ok = p.idle.pop(loop); !ok {
+		if c, ok = p.idle.pop(loop, fit); !ok {
 			p.mu.Unlock()
 			return c, false
 		}
@@ -47,7 +47,7 @@ func (p *Pool[C]) enqueue(w *Waiter[C]) (c C, ok bool) {
 	p.mu.Lock()
 	for p.idle.count > 0 {
 		p.mu.Unlock()
-		if c, ok = p.TryAcquire(w.Loop); ok {
+		if c, ok = p.TryAcquire(w.Loop, w.Fit); ok {
 			return c, true
 		}
 		p.mu.Lock()

@@ -24,12 +24,12 @@ func TestAcquirePrefersOwnLoopThenLastReleased(t *testing.T) {
 		p.Release(c)
 	}
 	for i, want := range []*conn{conns[1], conns[0], conns[2]} {
-		got, ok := p.TryAcquire(0)
+		got, ok := p.TryAcquire(0, nil)
 		if !ok || got != want {
 			t.Errorf("acquire %d: got %p %v, want %p", i, got, ok, want)
 		}
 	}
-	if _, ok := p.TryAcquire(0); ok {
+	if _, ok := p.TryAcquire(0, nil); ok {
 		t.Error("acquired a connection that does not exist")
 	}
 	for _, c := range conns {
@@ -58,7 +58,7 @@ func TestAcquireSkipsAndClosesTheUnfit(t *testing.T) {
 				c := mustAcquire(t, p, 0)
 				p.Release(c)
 				tt.spoil(p, c)
-				if _, ok := p.TryAcquire(0); ok {
+				if _, ok := p.TryAcquire(0, nil); ok {
 					t.Error("an unfit connection was handed out")
 				}
 				synctest.Wait()

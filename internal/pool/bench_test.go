@@ -35,12 +35,12 @@ func bench(tb testing.TB, size int) *pool.Pool[*conn] {
 func TestTransactionAllocatesNothing(t *testing.T) {
 	p := bench(t, 1)
 	if n := testing.AllocsPerRun(1000, func() {
-		c, _ := p.TryAcquire(0)
+		c, _ := p.TryAcquire(0, nil)
 		p.Release(c)
 	}); n != 0 {
 		t.Errorf("idle connection: got %v allocations, want 0", n)
 	}
-	c, _ := p.TryAcquire(0)
+	c, _ := p.TryAcquire(0, nil)
 	var owner nowhere
 	w := pool.Waiter[*conn]{Loop: 1, Owner: &owner}
 	if n := testing.AllocsPerRun(1000, func() {
@@ -58,7 +58,7 @@ func TestTransactionAllocatesNothing(t *testing.T) {
 func BenchmarkTransaction(b *testing.B) {
 	p := bench(b, 20)
 	for b.Loop() {
-		c, ok := p.TryAcquire(0)
+		c, ok := p.TryAcquire(0, nil)
 		if !ok {
 			b.Fatal("no connection")
 		}
@@ -72,7 +72,7 @@ func BenchmarkTransactionContended(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		loop := int(loops.Add(1)) % 2
 		for pb.Next() {
-			c, ok := p.TryAcquire(loop)
+			c, ok := p.TryAcquire(loop, nil)
 			if !ok {
 				b.Error("no connection")
 				return
@@ -84,7 +84,7 @@ func BenchmarkTransactionContended(b *testing.B) {
 
 func BenchmarkHandover(b *testing.B) {
 	p := bench(b, 1)
-	c, _ := p.TryAcquire(0)
+	c, _ := p.TryAcquire(0, nil)
 	var owner nowhere
 	w := pool.Waiter[*conn]{Loop: 0, Owner: &owner}
 	for b.Loop() {

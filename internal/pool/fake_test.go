@@ -144,7 +144,7 @@ func wait(p *pool.Pool[*conn], loop int) *client {
 
 // acquire is what a session does: try, else wait.
 func acquire(p *pool.Pool[*conn], loop int) (*conn, error) {
-	if c, ok := p.TryAcquire(loop); ok {
+	if c, ok := p.TryAcquire(loop, nil); ok {
 		return c, nil
 	}
 	e := <-wait(p, loop).ended

@@ -15,8 +15,13 @@ const (
 )
 
 // Node is the pool's bookkeeping for one connection. The zero value is ready.
-// All of it but check is guarded by the pool's lock.
+// All of it but check and Fit is guarded by the pool's lock.
 type Node struct {
+	// Fit is what the connection is ready for, in the words of whoever uses it:
+	// TryAcquire compares it. Its holder writes it; it has to be comparable, and
+	// should be a pointer or the like, which costs no allocation.
+	Fit any
+
 	state   state
 	check   bool          // written when the connection is handed out, then read by its holder
 	loop    int           // the stack it is in while idle

@@ -16,6 +16,7 @@ const handoverPatience = 2 * time.Millisecond
 // waiting allocates nothing. It may be used again once its wait has ended.
 type Waiter[C Conn] struct {
 	Loop  int      // the loop the waiter runs on; set before Wait
+	Fit   any      // as for TryAcquire, where a connection became idle meanwhile; set before Wait
 	Owner Owner[C] // who is told; set before Wait
 
 	// Guarded by the pool's lock.

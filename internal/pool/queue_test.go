@@ -90,7 +90,7 @@ func TestNobodyOvertakesTheQueue(t *testing.T) {
 		s := &server{delay: time.Second}
 		p := pool.New(config(s, nil))
 		first := wait(p, 0)
-		if _, ok := p.TryAcquire(0); ok {
+		if _, ok := p.TryAcquire(0, nil); ok {
 			t.Error("a newcomer overtook a waiter")
 		}
 		p.Release((<-first.ended).c)

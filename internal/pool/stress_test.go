@@ -77,7 +77,7 @@ func TestNoWaiterIsForgotten(t *testing.T) {
 func live(t *testing.T, p *pool.Pool[*conn], loop int) {
 	w := newClient(loop)
 	for range 300 {
-		c, ok := p.TryAcquire(loop)
+		c, ok := p.TryAcquire(loop, nil)
 		if !ok {
 			p.Wait(&w.Waiter)
 			if rand.IntN(4) == 0 && p.Leave(&w.Waiter) {

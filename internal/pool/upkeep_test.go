@@ -175,7 +175,7 @@ func TestMinimumIsKept(t *testing.T) {
 // mustIdle returns a connection that is idle in p.
 func mustIdle(t *testing.T, p *pool.Pool[*conn]) *conn {
 	t.Helper()
-	c, ok := p.TryAcquire(0)
+	c, ok := p.TryAcquire(0, nil)
 	if !ok {
 		t.Fatal("no idle connection")
 	}

@@ -292,7 +292,7 @@ func (x *exchange) end() {
 	}
 	s.setState(Waiting)
 	s.queued = time.Now()
-	s.waiter.Loop, s.waiter.Owner = s.client.Loop().Index(), s
+	s.waiter.Loop, s.waiter.Owner, s.waiter.Fit = s.client.Loop().Index(), s, s.settings
 	s.pool.conns.Wait(&s.waiter)
 }
 

@@ -67,7 +67,7 @@ func (u *Upstream) Ready(*loop.Conn) {
 // to wait, and true with none where the request was refused and answered.
 func (x *exchange) acquire(typ byte, size int) bool {
 	for x.s.refused == nil {
-		up, ok := x.pool().conns.TryAcquire(x.shard())
+		up, ok := x.pool().conns.TryAcquire(x.shard(), x.s.settings)
 		if !ok {
 			// A client in the queue owns no task: it has to take what it is
 			// owed first.
@@ -163,7 +163,9 @@ func (x *exchange) letGo() {
 		stats.Transactions.Add(x.shard(), 1)
 	}
 	x.record()
-	x.detach().release()
+	up := x.detach()
+	up.node.Fit = up.settings
+	up.release()
 }
 
 // record adds what the exchange has counted to the pool's figures.
