@@ -51,7 +51,9 @@ func (x *exchange) upstreamLost(cause error) {
 		x.hungUp = broken
 		return
 	}
-	x.s.forgetOpening()
+	if inBlock { // else PostgreSQL has not seen the block that is held back
+		x.s.forgetOpening()
+	}
 	x.s.lost = inBlock
 	x.answerLost(ends, err)
 }

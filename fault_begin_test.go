@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package weir_test
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/weir-pg/weir/internal/faultproxy"
+)
+
+// TestABlockThatIsHeldBackIsNeverLostAlone cuts the upstream that a block is to
+// begin on, at each message from its login on: settings, BEGIN and the first
+// statement. Whatever comes of the statement, it is not carried out without
+// its block.
+func TestABlockThatIsHeldBackIsNeverLostAlone(t *testing.T) {
+	t.Parallel()
+	s := prepareStage(t, request{})
+	s.client = s.g.raw(t, "work_mem=7MB", "timezone=Asia/Tokyo")
+	types := s.begin(t, -1, cut{})
+	if !bytes.Contains(types, []byte("BE")) {
+		t.Fatalf("the messages %q begin no block", types)
+	}
+	for n := range types {
+		for _, c := range cuts {
+			s.begin(t, n, c)
+		}
+	}
+}
+
+// begin begins a block that inserts, on a new upstream with a cut at message n
+// after its login, and rolls it back. It returns the types of those messages.
+func (s *stage) begin(t *testing.T, n int, c cut) (types []byte) {
+	t.Helper()
+	s.proxy.Reset()
+	until(t, "the upstream to be gone", func() bool { return s.g.Status().Upstreams.Idle == 0 })
+	s.client.query(t, "begin")
+	what := fmt.Sprintf("%s message %d", c.name, n)
+	if got, want := s.client.transcript(t, 1), "C Z(T)"; got != want {
+		t.Errorf("%s: begin got %q, want %q", what, got, want)
+	}
+	s.proxy.Script(afterLogin(c.script(n, &types)))
+	s.client.query(t, "insert into rows values (1)")
+	if got := s.client.transcript(t, 1); got != "C Z(T)" && !strings.HasSuffix(got, "E(08006) Z(E)") {
+		t.Errorf("%s: insert got %q", what, got)
+	}
+	s.proxy.Script(nil)
+	if rows := s.settle(t); rows != "0" {
+		t.Errorf("%s: %s rows were committed", what, rows)
+	}
+	return types
+}
+
+// afterLogin is a script for the messages of a connection after its login.
+func afterLogin(script faultproxy.Script) faultproxy.Script {
+	in := map[int]bool{}
+	return func(m *faultproxy.Message) faultproxy.Fate {
+		if in[m.Conn] {
+			return script(m)
+		}
+		in[m.Conn] = m.From == faultproxy.Upstream && m.Type == 'Z'
+		return faultproxy.Live
+	}
+}
