@@ -168,13 +168,13 @@ func (w *worker) block(step func(part int) error) (outcome, error) {
 	return w.verdict(err), w.rollback(err)
 }
 
-// rollback ends a block that has failed with err. That works without PostgreSQL.
+// rollback ends a block that has failed with err. That works without PostgreSQL,
+// but a ROLLBACK that was under way may be lost as anything else.
 func (w *worker) rollback(err error) error {
-	if w.conn.PgConn().TxStatus() == 'I' || w.conn.IsClosed() {
-		return err
-	}
-	if _, end := w.exec("rollback"); end != nil {
-		w.broken = fmt.Errorf("ROLLBACK after %w: %w", err, end)
+	for tries := 0; w.conn.PgConn().TxStatus() != 'I' && !w.conn.IsClosed() && w.broken == nil; tries++ {
+		if _, end := w.exec("rollback"); end != nil && (tries > 2 || w.verdict(end) != refused) {
+			w.broken = fmt.Errorf("ROLLBACK after %w: %w", err, end)
+		}
 	}
 	return err
 }
