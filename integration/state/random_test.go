@@ -267,11 +267,12 @@ func (m maker) several(who int) string {
 	var parts []string
 	pipeline := m.IntN(2) == 0
 	for range 2 + m.IntN(3) {
-		text := m.of(m.setting(who), m.setting(who), m.block(who), m.look(who), m.row(who), m.mistake(who), m.prepare(who), m.lock(who))
-		if strings.HasPrefix(text, `\`) || strings.Contains(text, "--") {
+		text := m.of(m.setting(who), m.setting(who), m.block(who), m.look(who), m.row(who), m.mistake(who), m.prepare(who), m.lock(who), m.statement(who), m.statement(who), m.portal(who))
+		messages := strings.HasPrefix(text, `\`)
+		if messages && !(pipeline && strings.HasSuffix(text, `\sync`)) || strings.Contains(text, "--") {
 			continue
 		}
-		if pipeline {
+		if pipeline && !messages {
 			text = m.of(`\query `+text, `\parse - `+text+` \bind - - \execute - 0 \sync`)
 		}
 		parts = append(parts, text)
