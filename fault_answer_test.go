@@ -99,6 +99,12 @@ func says(fate faultproxy.Fate, typ byte, instead []byte) faultproxy.Script {
 	}
 }
 
+// lostRead reports whether a read was answered with the loss of its upstream:
+// 08007 where nobody could be asked whether it only reads.
+func lostRead(answer string) bool {
+	return strings.HasSuffix(answer, "E(08006) Z(I)") || strings.HasSuffix(answer, "E(08007) Z(I)")
+}
+
 // TestAServerThatClosesRightAfterTheLogin takes logins, and serves nobody.
 func TestAServerThatClosesRightAfterTheLogin(t *testing.T) {
 	t.Parallel()
@@ -109,8 +115,8 @@ func TestAServerThatClosesRightAfterTheLogin(t *testing.T) {
 	p.Script(says(faultproxy.Close, 'Z', nil))
 	p.Reset()
 	r.query(t, "select 1")
-	if got, want := r.transcript(t, 1), "E(08006) Z(I)"; got != want {
-		t.Errorf("got %q, want %q", got, want)
+	if got := r.transcript(t, 1); !lostRead(got) {
+		t.Errorf("got %q, want 08006, or 08007", got)
 	}
 	p.Script(nil)
 	p.Reset()
@@ -127,12 +133,12 @@ func TestAQueryThatIsAnsweredWrongly(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		script faultproxy.Script
-		read   string // the end of what the client gets to a SELECT
+		read   string // what the client gets to a SELECT, "" for the loss of its upstream
 		write  string // and to an INSERT
 	}{
-		"garbage":              {says(faultproxy.Live, 'C', garbage), "E(08006) Z(I)", "E(08007) Z(I)"},
-		"an impossible length": {says(faultproxy.Live, 'C', []byte{'C', 0, 0, 0, 3}), "E(08006) Z(I)", "E(08007) Z(I)"},
-		"a negative length":    {says(faultproxy.Live, 'C', []byte{'C', 0xff, 0xff, 0xff, 0xff}), "E(08006) Z(I)", "E(08007) Z(I)"},
+		"garbage":              {says(faultproxy.Live, 'C', garbage), "", "E(08007) Z(I)"},
+		"an impossible length": {says(faultproxy.Live, 'C', []byte{'C', 0, 0, 0, 3}), "", "E(08007) Z(I)"},
+		"a negative length":    {says(faultproxy.Live, 'C', []byte{'C', 0xff, 0xff, 0xff, 0xff}), "", "E(08007) Z(I)"},
 		"no row description":   {says(faultproxy.Live, 'T', []byte{}), "D C Z(I)", "C Z(I)"},
 		"two ReadyForQuery":    {says(faultproxy.Live, 'Z', []byte("Z\x00\x00\x00\x05IZ\x00\x00\x00\x05I")), "T D C Z(I)", "C Z(I)"},
 	} {
@@ -149,7 +155,7 @@ func TestAQueryThatIsAnsweredWrongly(t *testing.T) {
 				r.transcript(t, 1)
 				p.Script(c.script)
 				r.query(t, sql)
-				if got := r.transcript(t, 1); !strings.HasSuffix(got, want) {
+				if got := r.transcript(t, 1); got != want && (want != "" || !lostRead(got)) {
 					t.Errorf("%s got %q, want %q", sql, got, want)
 				}
 				p.Script(nil)
