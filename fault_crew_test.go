@@ -127,9 +127,10 @@ func (c *crew) checkPools(t *testing.T) {
 	}
 }
 
-// report logs what the clients noted, by kind.
+// report logs what the clients noted, by kind, and what they did not notice.
 func (c *crew) report(t *testing.T) {
 	t.Helper()
+	t.Logf("asked again, unseen: %v", c.g.Status().Pools[0].Retries)
 	for i, job := range jobs {
 		var counts [4]int
 		for n := i; n < len(c.workers); n += len(jobs) {
