@@ -52,6 +52,10 @@ func snapshot(d *database, now pool.Status) observe.Pool {
 	p.Idle, p.Active, p.Connecting = now.Idle, now.Active, now.Connecting
 	p.Min, p.Max = now.Min, now.Limit
 	p.Waiting, p.OldestWait = now.Waiting, now.OldestWait.Seconds()
+	p.Pins = d.pool.Pins()
+	if p.Pinned = len(p.Pins); p.Pinned > 0 {
+		p.OldestPin = p.Pins[0].Age
+	}
 	if now.Failing {
 		p.LastError = now.LastError.Error()
 	}

@@ -125,6 +125,7 @@ func Open(cfg *Config, opts Options) (*Gateway, error) {
 	g.background, g.stop = context.WithCancel(context.Background())
 	g.accepting, g.refuse = context.WithCancelCause(g.background)
 	g.env = session.NewEnv(g.loops, g.log, g.maxClients, cfg.ClientDisconnect == config.Cancel)
+	g.env.Declare(cfg.SessionFunctions, cfg.PinFunctions)
 	g.openConfigured()
 	g.sweeping.Go(g.sweep)
 	g.sweeping.Go(g.shareRoles)

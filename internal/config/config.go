@@ -36,6 +36,11 @@ type Config struct {
 	Log                Log
 	Loops              int // event loops; 0: one for every two processors
 
+	// SessionFunctions and PinFunctions name functions, with or without schema,
+	// whose bodies change what a session holds: such that PostgreSQL can be asked
+	// for it, and other.
+	SessionFunctions, PinFunctions []string
+
 	// Databases is sorted by name. Empty, clients may ask for any database of
 	// the server. See [Config.DatabaseFor].
 	Databases []Database
@@ -59,6 +64,8 @@ type Pool struct {
 	AcquireTimeout time.Duration // most a request waits for a connection; never 0
 	IdleTimeout    time.Duration // a connection above Min is closed when idle this long; 0: never
 	Lifetime       time.Duration // a connection is replaced at about this age; 0: never
+	MaxPinned      Share         // of the pool's connections, that clients may keep between transactions
+	PinWarnAfter   time.Duration // a client that keeps one for this long is logged, once; 0: never
 	ConnectTimeout time.Duration // most one connect and login takes; never 0
 	CheckAfter     time.Duration // idle this long, a connection is tried before use; 0: always
 	// StatementTimeout is statement_timeout of the upstream where neither role,

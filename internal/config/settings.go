@@ -69,6 +69,16 @@ var settings = []setting[Config]{
 		cell: at(duration(0), func(c *Config) *time.Duration { return &c.Pool.Lifetime }),
 	},
 	{
+		key: "pool.max_pinned", preset: "50%",
+		help: "connections that clients may keep between transactions, for what cannot follow them: a number or a percentage of the pool's, rounded up, at least 1",
+		cell: at(share(), func(c *Config) *Share { return &c.Pool.MaxPinned }),
+	},
+	{
+		key: "pool.pin_warn_after", preset: "1m",
+		help: "a client that keeps its connection for this long is logged, once; 0 for never",
+		cell: at(duration(0), func(c *Config) *time.Duration { return &c.Pool.PinWarnAfter }),
+	},
+	{
 		key: "pool.connect_timeout", preset: "15s",
 		help: "most one connect and login to PostgreSQL takes",
 		cell: at(duration(1), func(c *Config) *time.Duration { return &c.Pool.ConnectTimeout }),
@@ -152,6 +162,16 @@ var settings = []setting[Config]{
 		key: "client_disconnect", preset: "finish",
 		help: "what happens to a running statement whose client leaves, outside a transaction",
 		cell: at(choice(Finish, Cancel), func(c *Config) *Disconnect { return &c.ClientDisconnect }),
+	},
+	{
+		key:  "session_functions",
+		help: "functions whose bodies set parameters, take session locks, or make temporary tables, cursors or prepared statements: PostgreSQL is asked after each call what is there; names separated by commas",
+		cell: at(names(), func(c *Config) *[]string { return &c.SessionFunctions }),
+	},
+	{
+		key:  "pin_functions",
+		help: "functions whose bodies keep other state in the session: a client that calls one keeps its connection until DISCARD ALL or its end; names separated by commas",
+		cell: at(names(), func(c *Config) *[]string { return &c.PinFunctions }),
 	},
 	{
 		key: "client_tls.mode", preset: "allow",

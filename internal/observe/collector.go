@@ -81,6 +81,8 @@ func (out sink) pool(p *Pool) {
 	out.gauge(poolWaiting, float64(p.Waiting), db, user)
 	out.gauge(poolOldestWait, p.OldestWait, db, user)
 	out.gauge(poolUtilisation, p.Utilisation, db, user)
+	out.gauge(poolPinned, float64(p.Pinned), db, user)
+	out.gauge(poolOldestPin, p.OldestPin, db, user)
 
 	out.counter(queries, p.Queries, db, user)
 	out.counter(transactions, p.Transactions, db, user)

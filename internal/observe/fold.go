@@ -47,6 +47,8 @@ func mergePools(a, b Pool) Pool {
 	a.Max += b.Max
 	a.Waiting += b.Waiting
 	a.OldestWait = max(a.OldestWait, b.OldestWait)
+	a.Pinned += b.Pinned
+	a.OldestPin = max(a.OldestPin, b.OldestPin)
 	a.Utilisation = ratio(a.Active, a.Max)
 	a.Queries += b.Queries
 	a.Transactions += b.Transactions

@@ -26,6 +26,8 @@ var (
 	poolWaiting     = desc("weir_pool_waiting", "Requests that wait for a connection to PostgreSQL.", "database", "user")
 	poolOldestWait  = desc("weir_pool_oldest_wait_seconds", "How long the oldest waiting request has waited.", "database", "user")
 	poolUtilisation = desc("weir_pool_utilisation_ratio", "Connections in use, as a share of the most that the pool may open.", "database", "user")
+	poolPinned      = desc("weir_pool_pinned", "Clients that keep their connection to PostgreSQL between transactions.", "database", "user")
+	poolOldestPin   = desc("weir_pool_oldest_pin_seconds", "How long the client that was pinned first has kept its connection.", "database", "user")
 	poolWait        = desc("weir_pool_wait_seconds", "Time that requests waited for a connection to PostgreSQL.", "database", "user")
 	poolRejects     = desc("weir_pool_rejects_total", "Requests refused without a connection to PostgreSQL, by reason.", "database", "user", "reason")
 

@@ -62,6 +62,10 @@ type Pool struct {
 	OldestWait  float64 `json:"oldest_wait_seconds"`
 	Utilisation float64 `json:"utilisation"` // Active / Max; filled in by [Snapshot.Summarise]
 
+	Pinned    int     `json:"pinned"`             // clients that keep their connection between transactions
+	OldestPin float64 `json:"oldest_pin_seconds"` // 0 when nobody is pinned
+	Pins      []Pin   `json:"pins"`               // one for each, the oldest first
+
 	LastError string `json:"last_error,omitempty"` // why the last connect failed; empty after a success
 
 	Queries      uint64            `json:"queries"`
@@ -78,6 +82,21 @@ type Pool struct {
 	Query       Latency `json:"query"`
 	Transaction Latency `json:"transaction"`
 	Connect     Latency `json:"connect"`
+}
+
+// Pin is a client that keeps its connection between transactions, because its
+// session holds there what cannot follow it to another.
+type Pin struct {
+	PID             uint32      `json:"pid"` // as weir gave it to the client
+	ApplicationName string      `json:"application_name"`
+	Age             float64     `json:"age_seconds"` // of the oldest reason
+	Reasons         []PinReason `json:"reasons"`     // at least one
+}
+
+// PinReason is one thing that a client's session holds.
+type PinReason struct {
+	Reason string  `json:"reason"` // such as pg_advisory_lock
+	Age    float64 `json:"age_seconds"`
 }
 
 // Latency is a distribution of durations since the start.
@@ -141,6 +160,7 @@ func (s *Snapshot) Summarise() {
 	for i := range s.Pools {
 		p := &s.Pools[i]
 		p.Utilisation = ratio(p.Active, p.Max)
+		p.Pins = notNil(p.Pins)
 		s.Upstreams.Idle += p.Idle
 		s.Upstreams.Active += p.Active
 		s.Upstreams.Connecting += p.Connecting

@@ -37,6 +37,11 @@ func sample() observe.Snapshot {
 	pool.Idle, pool.Active, pool.Connecting, pool.Min, pool.Max = 1, 4, 1, 2, 10
 	pool.Waiting, pool.OldestWait = 3, 0.25
 	pool.LastError = "connection refused"
+	pool.Pinned, pool.OldestPin = 1, 214
+	pool.Pins = []observe.Pin{{
+		PID: 1073741825, ApplicationName: "worker", Age: 214,
+		Reasons: []observe.PinReason{{Reason: "pg_advisory_lock", Age: 214}, {Reason: "LISTEN", Age: 3}},
+	}}
 
 	busy := observe.NewHistogram(1)
 	busy.Observe(0, 30*time.Microsecond)

@@ -36,6 +36,7 @@ type answer struct {
 	before  *statement      // Parse, Close of the unnamed statement: what it was
 	prev    *prepared       // Close: what name stood for
 	opens   bool            // Execute of weir's own: the block is open after it
+	pins    reasons         // Query, Bind, FunctionCall: what it may leave behind
 	copies  int             // Query, Execute, Sync: how many ends of a copy were sent after it
 	err     *sqlstate.Error // replaced: weir's own
 	added   *insertions     // Query: what weir has put into it; mostly nil

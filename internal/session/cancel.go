@@ -139,7 +139,7 @@ func (e *Env) Cancel(ctx context.Context, pid uint32, secret []byte) {
 
 // cancelWait ends the wait of a request that was cancelled in the queue.
 func (s *Session) cancelWait() {
-	if s.State() == Waiting && s.pool.conns.Leave(&s.waiter) {
+	if s.State() == Waiting && s.leaveWait() {
 		s.Refused(&sqlstate.Error{
 			Code:    sqlstate.QueryCanceled,
 			Message: "canceling statement due to user request",

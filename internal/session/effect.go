@@ -13,8 +13,7 @@ import (
 // What a statement leaves behind in the session would stay on the upstream,
 // where the next client would find it. Settings can follow the client: when a
 // transaction may have changed some, PostgreSQL is asked what they are now.
-// Everything else pins: the client keeps its upstream until DISCARD ALL or the
-// end of its session, when the upstream is made as new.
+// Everything else pins, see pin.go.
 
 // effect is what a text may leave behind.
 type effect struct {
@@ -23,20 +22,18 @@ type effect struct {
 	touches bool     // settings that PostgreSQL does not report
 	hidden  []string // those among them that PostgreSQL does not list either
 	resets  []reset  // statements that give a setting its default
-	pin     string   // why the client has to keep its upstream, "" where it need not
+	pins    reasons  // why the client may have to keep its upstream
+	unpins  reasons  // what of that it may end
+	tries   bool     // it is likely to leave nothing of what pins
 	signals bool     // it may signal backends
 	vacates []string // databases that nobody may be connected to while it runs
 }
 
 // unread is the effect of a text that is too long to be read whole.
-var unread = effect{kinds: 1 << sqltext.Unknown, sets: true, touches: true, pin: "a query too long for weir to read"}
+var unread = effect{kinds: 1 << sqltext.Unknown, sets: true, touches: true, pins: unclear}
 
-// Kinds and flags that leave something behind.
-const (
-	touching     = 1<<sqltext.Set | 1<<sqltext.Reset | 1<<sqltext.ResetAll | 1<<sqltext.SetCharacteristics
-	pinning      = 1<<sqltext.Prepare | 1<<sqltext.DeclareWithHold | 1<<sqltext.Listen | 1<<sqltext.Load | 1<<sqltext.CreateTemp | 1<<sqltext.Unknown
-	pinningFlags = sqltext.AdvisoryLock | sqltext.Sequence | sqltext.Temp | sqltext.Session | sqltext.Escaped
-)
+// touching are the kinds that change settings.
+const touching = 1<<sqltext.Set | 1<<sqltext.Reset | 1<<sqltext.ResetAll | 1<<sqltext.SetCharacteristics
 
 // effectOf returns what a text may leave behind. Most texts are one statement
 // that calls nothing, and show that quickly.
@@ -66,9 +63,9 @@ func effectOf(text []byte) effect {
 	if sum.Kinds&aboutDatabases != 0 {
 		e.vacates = databasesIn(text)
 	}
-	if sum.Kinds&pinning != 0 || sum.Flags&pinningFlags != 0 {
-		e.pin = pinReason(sum)
-	}
+	e.pins |= leaving.of(sum)
+	e.tries = e.pins&^(locks|sequences) == 0 && sum.Flags&sqltext.AdvisoryWait == 0
+	e.unpins = removing.of(sum)
 	return e
 }
 
@@ -128,30 +125,3 @@ func (e *effect) add(name string) {
 func isHidden(name string) bool {
 	return name == "role" || name == "session_authorization" || strings.Contains(name, ".")
 }
-
-// pinReason says what holds the client to its upstream.
-func pinReason(sum sqltext.Summary) string {
-	for _, r := range [...]struct {
-		kinds  sqltext.Kinds
-		flags  sqltext.Flags
-		reason string
-	}{
-		{1 << sqltext.Listen, 0, "LISTEN"},
-		{0, sqltext.AdvisoryLock, "a session advisory lock"},
-		{1 << sqltext.CreateTemp, sqltext.Temp, "a temporary table"},
-		{1 << sqltext.Prepare, 0, "PREPARE"},
-		{1 << sqltext.DeclareWithHold, 0, "a cursor WITH HOLD"},
-		{1 << sqltext.Load, 0, "LOAD"},
-		{0, sqltext.Sequence, "currval or lastval"},
-		{0, sqltext.Session, "a function that keeps state in the session"},
-	} {
-		if sum.Kinds&r.kinds != 0 || sum.Flags&r.flags != 0 {
-			return r.reason
-		}
-	}
-	return unknownStatement
-}
-
-// unknownStatement is the reason for what sqltext cannot read. Mostly PostgreSQL
-// cannot either, and then it has left nothing.
-const unknownStatement = "a statement that weir does not understand"

@@ -226,7 +226,7 @@ func (s *Session) abort() {
 		s.dismiss()
 		s.close()
 	case Waiting:
-		if !s.pool.conns.Leave(&s.waiter) {
+		if !s.leaveWait() {
 			s.client.Break() // its task is about to begin
 			return
 		}

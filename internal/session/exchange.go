@@ -61,7 +61,10 @@ type exchange struct {
 	reported  map[string]string // the parameters that it changed, as they were before
 	touched   bool              // settings may have been changed that PostgreSQL does not report
 	hidden    []string          // those of them that have to be asked for by name
-	pin       string            // why the client may have to keep its upstream, once what runs has ended
+	left      reasons           // what statements may have left behind since decide
+	ended     reasons           // what they may have ended since then
+	possible  reasons           // what they may have left since the upstream was acquired
+	unproven  bool              // PostgreSQL did not say what pins: the next transaction asks again
 	aims      []aim             // upstreams at which signals of this client may be on their way
 	notes     []*sqlstate.Error // what weir has to say at the next ReadyForQuery
 	vacated   []string          // databases that were freed for statements under way
@@ -88,6 +91,8 @@ func (x *exchange) run() {
 			x.mend()
 		case x.up != nil && x.leaving && !moved:
 			x.leave()
+		case x.up != nil && x.undecided() && x.between():
+			x.decide()
 		case x.up != nil && x.keeps() && x.between() && x.s.env.draining.Load() && !x.leaving:
 			farewell := *shutdown
 			x.refuse(&farewell)
@@ -292,6 +297,10 @@ func (x *exchange) end() {
 	}
 	s.setState(Waiting)
 	s.queued = time.Now()
+	if s.lined != nil {
+		s.lined.lineUp()
+		return
+	}
 	s.waiter.Loop, s.waiter.Owner, s.waiter.Fit = s.client.Loop().Index(), s, s.settings
 	s.pool.conns.Wait(&s.waiter)
 }

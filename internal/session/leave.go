@@ -82,13 +82,27 @@ func (x *exchange) cancelUpstream() {
 	}
 }
 
-// reset makes an upstream as new after a client that had it for a session.
+// reset makes an upstream as new after a client that had it for a session. One
+// that cannot be made so, or does not show that it is, closes, so that what the
+// client held there is free at once.
 func (x *exchange) reset() {
+	held := x.s.pinned() | x.left
+	if held&lasting != 0 {
+		x.discardUpstream("its client left, and this cannot be undone: " + (held & lasting).String())
+		return
+	}
 	if err := x.command("DISCARD ALL"); err != nil {
 		x.discardUpstream("DISCARD ALL failed after a session: " + err.Error())
 		return
 	}
 	x.up.Prepared.Clear()
-	x.up.settings = noSettings
+	x.up.settings, x.up.visitor, x.up.mixed = noSettings, 0, false
+	if held != 0 {
+		shown, err := x.probe()
+		if err != nil || shown != 0 {
+			x.discardUpstream("DISCARD ALL left something of its last client: " + shown.String())
+			return
+		}
+	}
 	x.letGo()
 }

@@ -19,7 +19,7 @@ func (x *exchange) upstreamLost(cause error) {
 	if x.lostAhead(cause) {
 		return
 	}
-	farewell := x.fatal
+	farewell, kept := x.fatal, x.keeps()
 	if a := x.due.first(); a != nil && a.kind == internal {
 		x.complain = x.lossError(cause)
 		x.due.reset()
@@ -41,11 +41,11 @@ func (x *exchange) upstreamLost(cause error) {
 	x.toUp.waste()
 	x.discardUpstream("lost: " + cause.Error())
 	x.pool().stats.Errors.Add(string(err.Code))
-	if x.keeps() && !broken && bytes.HasSuffix(farewell, endOfFields) {
+	if kept && !broken && bytes.HasSuffix(farewell, endOfFields) {
 		x.sendAway(farewell)
 		return
 	}
-	if broken || x.keeps() {
+	if broken || kept {
 		err.Hint = "Connect again."
 		x.refuse(err)
 		x.hungUp = broken

@@ -3,53 +3,172 @@
 package session
 
 import (
-	"github.com/weir-pg/weir/internal/sqltext"
+	"time"
+
+	"github.com/weir-pg/weir/internal/sqlstate"
 	"github.com/weir-pg/weir/internal/wire"
 )
 
-// leaves notes what a statement that is sent may leave behind.
-func (x *exchange) leaves(e effect) {
-	x.asking |= e.kinds
-	x.redefines = x.redefines || e.kinds&redefining != 0
-	x.sets = x.sets || e.sets
-	x.touched = x.touched || e.touches
-	x.hidden = append(x.hidden, e.hidden...)
-	if e.vacates != nil {
-		x.vacate(e.vacates)
+// What a session holds and cannot take along pins its client: it keeps its
+// upstream between transactions, for as long as PostgreSQL says that it is there.
+// A text only says what may be there. So at the end of a transaction whose texts
+// may have left something, or ended what was there, PostgreSQL is asked: a lock
+// that was not got, a table that was rolled back, what is gone again pins nobody.
+// What PostgreSQL cannot be asked for pins until DISCARD ALL, or DISCARD
+// SEQUENCES where that is it, or until the client leaves.
+
+// pin is why a client keeps its upstream. It is changed by its client's loop,
+// under Session.mu, and read by any goroutine under that.
+type pin struct {
+	reasons reasons
+	since   [len(reasonNames)]time.Time // when each began; zero for those not in reasons
+	warn    *time.Timer                 // for the log, nil where it is not to be warned; see warnLater
+}
+
+// pinned returns why the client keeps its upstream, zero where it does not. Only
+// its own loop may ask.
+func (s *Session) pinned() reasons {
+	if s.pin == nil {
+		return 0
 	}
-	if e.pin != "" && (x.pin == "" || x.pin == unknownStatement) {
-		x.pin = e.pin
+	return s.pin.reasons
+}
+
+// setPin changes why the client keeps its upstream.
+func (s *Session) setPin(to reasons) {
+	if to == s.pinned() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case to == 0:
+		if s.pin.warn != nil {
+			s.pin.warn.Stop()
+		}
+		s.pin = nil
+	case s.pin == nil:
+		s.pin = &pin{warn: s.warnLater()}
+		fallthrough
+	default:
+		s.pin.change(to, time.Now())
 	}
 }
 
-// keep pins the client for what the statements that have ended may have left.
-func (x *exchange) keep() {
-	if x.pin != "" && x.s.pin == "" {
-		x.s.pin = x.pin
-		x.s.env.log.Info("a client keeps its connection to PostgreSQL until it leaves or sends DISCARD ALL", "because", x.pin, "client", x.s.describe())
+// change changes the reasons; those that stay keep their age.
+func (p *pin) change(to reasons, now time.Time) {
+	for i := range p.since {
+		switch {
+		case to&(1<<i) == 0:
+			p.since[i] = time.Time{}
+		case p.since[i].IsZero():
+			p.since[i] = now
+		}
 	}
-	x.pin = ""
+	p.reasons = to
+}
+
+// keeps reports whether the client has its upstream between transactions, or may
+// have to.
+func (x *exchange) keeps() bool { return x.s.pin != nil || x.left != 0 || x.pool().sessionMode() }
+
+// permit reports whether a statement may be sent, as far as what it leaves behind
+// goes. Where it may not, done says whether its message is settled, or comes again.
+func (x *exchange) permit(e *effect, size int) (ok, done bool) {
+	asks := e.pins&sequences != 0 || x.pool().sequences.Load() && x.begins(e)
+	switch {
+	case e.pins&^opaque == 0 && !asks:
+		return true, false
+	case !x.calm():
+		return false, x.again()
+	case e.pins&^opaque != 0 && !x.admitted(e.tries):
+		return false, false
+	case asks:
+		return x.ownSequences(e, size)
+	}
+	return true, false
+}
+
+// calm waits for the answer to what went ahead of a request of which nothing has
+// been sent yet. It returns false where the upstream was lost over that.
+func (x *exchange) calm() bool {
+	if a := x.due.first(); a != nil && a.kind == ahead && x.due.groups() == 1 && x.due.between() {
+		x.settleDue()
+	}
+	return x.up != nil
+}
+
+// again takes the client's next message up anew, after the upstream was lost that
+// it would have gone to.
+func (x *exchange) again() bool {
+	typ, size, _, _ := x.toUp.next() // it was framed once
+	return x.request(typ, size)
+}
+
+// leftBehind takes in what a statement that was answered may have left behind.
+func (x *exchange) leftBehind(r reasons) {
+	if r != 0 {
+		x.left |= r
+		x.possible |= r
+	}
 }
 
 // leftNothing takes in that a statement failed. Locks and the like outlive a
-// rollback, but what PostgreSQL did not understand has done nothing.
-func (x *exchange) leftNothing() {
-	if x.pin == unknownStatement {
-		x.pin = ""
+// rollback, but what PostgreSQL's own grammar refuses has done nothing. What a
+// function ran and could not read has a context.
+func (a *answer) leftNothing(code sqlstate.Code, body []byte) {
+	if a.pins&unclear != 0 && code == sqlstate.SyntaxError && wire.Field(body, 'W') == nil {
+		a.pins &^= unclear
 	}
 }
 
-// redefining are the kinds that may change what other statements return.
-const redefining = 1<<sqltext.DDL | 1<<sqltext.CreateRoutine | 1<<sqltext.Do | 1<<sqltext.Call | 1<<sqltext.Unknown
-
-// redefined notes, at the end of a transaction, that it may have changed the
-// schema. Not before: until then, others still prepare by the old one.
-func (x *exchange) redefined() {
-	if x.redefines && x.status == wire.Idle {
-		x.redefines = false
-		x.s.env.dictionary.schema.Add(1)
-	}
+// undecided reports whether it is open what the client keeps its upstream for.
+func (x *exchange) undecided() bool {
+	return (x.left != 0 || x.ended&x.s.pinned() != 0) && !x.pool().sessionMode()
 }
 
-// keeps reports whether the client has its upstream until it leaves.
-func (x *exchange) keeps() bool { return x.s.pin != "" || x.pool().sessionMode() }
+// decide finds out, between two transactions, what pins the client now.
+func (x *exchange) decide() {
+	before := x.s.pinned()
+	now := before | x.left&^opaque
+	ask := x.left&(provable|opaque)&^before != 0 || x.ended&before != 0
+	x.left, x.ended = 0, 0
+	if ask {
+		shown, err := x.probe()
+		switch {
+		case x.up == nil:
+			x.bereave(err)
+			return
+		case err != nil:
+			x.unproven = true
+			x.s.env.log.Warn("PostgreSQL did not say what a client holds: it keeps its connection at least until its next transaction", "error", err, "client", x.s.describe())
+		default:
+			now = now&^provable | shown
+		}
+	}
+	if now != 0 && !x.s.place {
+		x.s.place = x.pool().places.take(0, true) // nobody saw it coming
+	}
+	x.s.setPin(now)
+}
+
+// bereave sends a client away whose upstream was lost with what it held there.
+func (x *exchange) bereave(err error) {
+	lost := *sqlstate.From(err)
+	lost.Detail, lost.Hint = "What the session held there is lost with it.", "Connect again."
+	x.refuse(&lost)
+}
+
+// unpin takes in that the client itself has ended the reasons given. Statements of
+// the extended protocol may yet run that were bound before that.
+func (x *exchange) unpin(r reasons, a *answer) {
+	gone := x.s.pinned() & r
+	if a != nil && a.kind == 'Q' {
+		gone |= x.left & r
+		x.left &^= r
+	}
+	if gone&lasting != 0 {
+		x.up.doom("what its last client left cannot be undone: " + (gone & lasting).String())
+	}
+	x.s.setPin(x.s.pinned() &^ r)
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,8 +39,11 @@ type Pool struct {
 
 	prepare func(ctx context.Context) (map[string]string, error)
 
-	holders atomic.Int64         // clients, and logins under way
-	lore    atomic.Pointer[lore] // nil until the first login has asked
+	users     atomic.Int64         // clients, and logins under way
+	lore      atomic.Pointer[lore] // nil until the first login has asked
+	sequences atomic.Bool          // a client has asked for currval or lastval
+
+	places places // of those who may be pinned
 
 	mu        sync.Mutex
 	suspected map[uint64]struct{}    // guarded by mu; hashes of texts, see readonly.go
@@ -159,24 +163,25 @@ func (p *Pool) classify(err error) pool.Failure {
 	}
 }
 
-// oldest describes the longest transaction in progress, for the error that ends
-// a wait.
+// oldest describes the longest transaction in progress, and the pinned clients
+// that have held theirs for longest, for the error that ends a wait.
 func (p *Pool) oldest() string {
 	var first *Session
 	var since time.Time
 	for _, s := range p.env.all() {
-		if s.pool != p {
+		if s.pool != p || s.isPinned() {
 			continue
 		}
 		if up, t := s.held(); up != nil && (first == nil || t.Before(since)) {
 			first, since = s, t
 		}
 	}
-	if first == nil {
-		return ""
+	var parts []string
+	if first != nil {
+		parts = append(parts, fmt.Sprintf("the oldest transaction has held its connection for %s, application_name %q",
+			time.Since(since).Round(time.Millisecond), first.applicationName()))
 	}
-	return fmt.Sprintf("the oldest transaction has held its connection for %s, application_name %q",
-		time.Since(since).Round(time.Millisecond), first.applicationName())
+	return strings.Join(append(parts, p.holders(namedHolders)...), "; ")
 }
 
 // applicationName is what the client said at login; any goroutine may ask.
@@ -197,20 +202,26 @@ func (s *Session) nameOf(st *statement) (string, bool) {
 	return "", false
 }
 
-// Status returns the pool's connections and queue as they are now.
-func (p *Pool) Status() pool.Status { return p.conns.Status() }
+// Status returns the pool's connections and queues as they are now.
+func (p *Pool) Status() pool.Status {
+	now := p.conns.Status()
+	n, oldest := p.places.waiting()
+	now.Waiting += n
+	now.OldestWait = max(now.OldestWait, oldest)
+	return now
+}
 
 // Hold notes that somebody uses the pool, until Drop. Whoever may forget the
 // pool must not do so between finding it and Hold.
-func (p *Pool) Hold() { p.holders.Add(1) }
+func (p *Pool) Hold() { p.users.Add(1) }
 
 // Drop ends a Hold.
-func (p *Pool) Drop() { p.holders.Add(-1) }
+func (p *Pool) Drop() { p.users.Add(-1) }
 
 // Unused reports whether the pool has no clients and no connections.
 func (p *Pool) Unused() bool {
 	now := p.conns.Status()
-	return p.holders.Load() == 0 && now.Idle+now.Active+now.Connecting+now.Waiting == 0
+	return p.users.Load() == 0 && now.Idle+now.Active+now.Connecting+now.Waiting == 0
 }
 
 // Reach returns nil once the pool has had a connection that nobody used, which

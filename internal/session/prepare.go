@@ -37,16 +37,24 @@ func (x *exchange) parse(size int) bool {
 	if used && x.unsettled(m.Name, old.statement) {
 		return false
 	}
-	x.send()
-	if len(m.Name) == 0 {
-		x.parseUnnamed(m, size)
-		return true
-	}
 	if used {
+		x.send()
 		x.parseTwice(old.statement, m, size)
 		return true
 	}
-	return x.parseNamed(m, size)
+	st := x.statementFor(m)
+	if x.due.between() {
+		if ok, done := x.permit(&st.effect, size); !ok {
+			x.s.env.dictionary.release(st)
+			return done
+		}
+	}
+	x.send()
+	if len(m.Name) == 0 {
+		x.parseUnnamed(m, st, size)
+		return true
+	}
+	return x.parseNamed(m, st, size)
 }
 
 // parseUnseen handles a Parse too large to be held in memory. Unnamed, it is
@@ -74,8 +82,7 @@ func (x *exchange) parseUnseen(size int) bool {
 
 // parseUnnamed forwards a Parse of the unnamed statement as it is, and
 // remembers it in case the client binds it on another upstream.
-func (x *exchange) parseUnnamed(m wire.ParseMessage, size int) {
-	st := x.statementFor(m)
+func (x *exchange) parseUnnamed(m wire.ParseMessage, st *statement, size int) {
 	x.due.push(answer{kind: 'P', unnamed: true, st: st, before: x.s.unnamed})
 	x.s.unnamed = st
 	x.up.Prepared.Unnamed = &st.Statement
@@ -105,8 +112,7 @@ func (x *exchange) aimed(st *statement) *statement {
 
 // parseNamed gives the client a named statement, and the upstream too if it
 // does not have it yet. False where an earlier group has to be answered first.
-func (x *exchange) parseNamed(m wire.ParseMessage, size int) bool {
-	st := x.statementFor(m)
+func (x *exchange) parseNamed(m wire.ParseMessage, st *statement, size int) bool {
 	has, confirmed := x.up.Prepared.Has(&st.Statement)
 	if has && !confirmed && x.due.groups() > 0 {
 		// Whether the upstream has it depends on a group that may yet fail.
@@ -280,15 +286,20 @@ func (x *exchange) bind(size int) bool {
 	if x.unsettled(name, st) {
 		return false
 	}
-	x.send()
 	if signals(st) && !x.toUp.whole(size) && size <= longestText {
+		x.send()
 		x.toUp.grow(size) // its values are looked at
 		return false
 	}
+	var pins reasons
 	if st != nil {
+		if ok, done := x.permit(&st.effect, size); !ok {
+			return done
+		}
 		x.leaves(st.effect)
-		x.bound = st
+		x.bound, pins = st, st.effect.pins
 	}
+	x.send()
 	st = x.aimed(st)
 	x.notePortal(portal, st)
 	if other := x.aimBind(st, rest); other != nil {
@@ -296,7 +307,7 @@ func (x *exchange) bind(size int) bool {
 	} else {
 		x.prepare(st, name)
 	}
-	x.due.push(answer{kind: 'B', st: st})
+	x.due.push(answer{kind: 'B', st: st, pins: pins})
 	x.rename(wire.Bind, size, wire.HeaderSize+len(portal)+1, name, st)
 	return true
 }

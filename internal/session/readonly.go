@@ -51,7 +51,7 @@ func (x *exchange) reads() bool {
 // contrary. The words are what a function in it could be called.
 func mayRead(text string) (words []string, ok bool) {
 	e := effectOf([]byte(text))
-	if e.pin != "" || e.touches {
+	if e.pins != 0 || e.touches {
 		return nil, false
 	}
 	switch e.kinds {

@@ -117,20 +117,22 @@ func (x *exchange) completed(typ byte, size int) {
 	}
 }
 
-// Tags of statements after which no statements are prepared any more.
+// Tags of statements after which something is gone that weir keeps account of.
 var (
 	tagDeallocateAll = []byte("DEALLOCATE ALL\x00")
 	tagDiscardAll    = []byte("DISCARD ALL\x00")
+	tagDiscardSeqs   = []byte("DISCARD SEQUENCES\x00")
 )
 
-// noticeTag takes in that statements were deallocated.
+// noticeTag takes in that statements were deallocated, or more was discarded.
 func (x *exchange) noticeTag(a *answer, tag []byte) {
 	if len(tag) == 0 || tag[0] != 'D' {
 		return
 	}
 	switch {
 	case bytes.Equal(tag, tagDiscardAll):
-		x.s.pin, x.pin, x.touched = "", "", false
+		x.unpin(^reasons(0), a)
+		x.touched, x.up.mixed = false, false
 		if a != nil && a.kind == 'E' {
 			x.up.settings = x.s.start // see restore
 		} else {
@@ -142,6 +144,9 @@ func (x *exchange) noticeTag(a *answer, tag []byte) {
 	case bytes.Equal(tag, tagDeallocateAll):
 		x.s.forgetAll()
 		x.up.Prepared.Clear()
+	case bytes.Equal(tag, tagDiscardSeqs):
+		x.unpin(sequences, a)
+		x.up.mixed = false
 	case a != nil && a.kind == 'E' && a.st != nil && a.st.target != nil:
 		x.s.forgetNamed(a.st.targetName)
 		x.up.Prepared.Remove(&a.st.target.Statement)
@@ -176,6 +181,7 @@ func (x *exchange) ready(size int) {
 	}
 	x.answering, x.former = false, Settings{}
 	asked := !a.own() // by the client; pop ends a
+	x.leftBehind(a.pins)
 	x.due.pop()
 	if x.hurt == nil {
 		x.healed = false
@@ -191,7 +197,6 @@ func (x *exchange) ready(size int) {
 	if x.due.empty() {
 		x.synced = true
 		x.asking = 0
-		x.keep()
 		x.redefined()
 		if x.aims != nil && x.status == wire.Idle && x.hurt == nil {
 			x.unaim("")
@@ -297,13 +302,13 @@ func (x *exchange) failure(size int) {
 	case x.wounded(a, code, body):
 		p.discard(size)
 	default:
+		a.leftNothing(code, body)
 		x.fake()
 		x.tell(a, body, size)
 	}
 	if a.kind == 'E' && a.fate == swallowed {
 		x.up.settings = unknownSettings // restore has failed
 	}
-	x.leftNothing()
 	x.suspect(code)
 	if a.kind != 'E' {
 		x.misguessed(a.st, code)

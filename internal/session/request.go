@@ -75,9 +75,13 @@ func (x *exchange) complete(typ byte, size int) bool {
 		return true
 	}
 	switch typ {
-	case wire.CopyData, wire.FunctionCall:
+	case wire.CopyData:
 		if x.up != nil {
 			return true // a stream of bytes
+		}
+	case wire.FunctionCall:
+		if x.up != nil {
+			return p.have(size) >= wire.HeaderSize+oidSize // which function, then a stream of bytes
 		}
 	case wire.Parse, wire.Query, wire.Bind:
 		// What does not fit stays in the socket while the client waits.
@@ -170,7 +174,7 @@ func (x *exchange) forward(typ byte, size int) bool {
 	case wire.FunctionCall:
 		x.send()
 		x.toUp.keep(size)
-		x.due.push(answer{kind: 'F'})
+		x.due.push(answer{kind: 'F', pins: calls(x.toUp.body(size))})
 		return true
 	case wire.CopyDone, wire.CopyFail:
 		x.due.endCopy()
@@ -196,7 +200,7 @@ func (x *exchange) query(size int) bool {
 	text := bytes.TrimSuffix(x.toUp.body(size), []byte{0})
 	e := unread
 	if x.toUp.whole(size) {
-		e = effectOf(text)
+		e = x.s.env.dictionary.declared.effectOf(text)
 	}
 	kinds := e.kinds
 	if kinds&forgetful != 0 {
@@ -209,6 +213,9 @@ func (x *exchange) query(size int) bool {
 		}
 		// What follows may prepare again what this forgets: wait for its end.
 		x.barrier = true
+	}
+	if ok, done := x.permit(&e, size); !ok {
+		return done
 	}
 	x.leaves(e)
 	x.send()
@@ -225,7 +232,7 @@ func (x *exchange) query(size int) bool {
 	// upstream's (PostgreSQL: exec_simple_query).
 	x.s.setUnnamed(nil)
 	x.up.Prepared.Unnamed = nil
-	x.due.push(answer{kind: 'Q', added: added})
+	x.due.push(answer{kind: 'Q', pins: e.pins, added: added})
 	return true
 }
 

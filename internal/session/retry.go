@@ -140,8 +140,8 @@ func (x *exchange) conflicts(code sqlstate.Code) bool {
 	if !ok {
 		return false
 	}
-	e := effectOf([]byte(text))
-	return e.kinds != 0 && e.kinds&^undoable == 0 && e.pin == "" && !e.touches
+	e := x.s.env.dictionary.declared.effectOf([]byte(text))
+	return e.kinds != 0 && e.kinds&^undoable == 0 && e.pins == 0 && !e.touches
 }
 
 // undoable are the kinds of statements that may be asked again once PostgreSQL

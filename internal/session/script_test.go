@@ -65,8 +65,8 @@ func TestOnlyWhatLastsIsAskedFor(t *testing.T) {
 		`select set_config('a.b', E'\', true) --', false)`:                     {sets: true, touches: true, hidden: []string{"a.b"}},
 		"select set_config('a.b', 'x' /* ', true) */, false)":                  {sets: true, touches: true, hidden: []string{"a.b"}},
 		"select set_config('a.b', $$', true)$$, false)":                        {sets: true, touches: true, hidden: []string{"a.b"}},
-		"select set_config/**/('a.b', 'x', false)":                             {sets: true, touches: true, pin: unreadableSetConfig},
-		"select set_config($1, 'x', false)":                                    {sets: true, touches: true, pin: unreadableSetConfig},
+		"select set_config/**/('a.b', 'x', false)":                             {sets: true, touches: true, pins: parameters},
+		"select set_config($1, 'x', false)":                                    {sets: true, touches: true, pins: parameters},
 		"set local work_mem = 1":                                               {},
 		"set work_mem = 1":                                                     {sets: true, touches: true},
 		"set timezone = 'UTC'":                                                 {sets: true},
@@ -76,11 +76,11 @@ func TestOnlyWhatLastsIsAskedFor(t *testing.T) {
 		"UPDATE pg_settings SET setting = '1' WHERE name = 'work_mem'":         {sets: true, touches: true},
 		"update t set n = 1":                                                   {},
 		"with a as (select 1) update pg_catalog.pg_settings set setting = 'x'": {sets: true, touches: true},
-		"do $$ begin perform set_config('work_mem', '1', false); end $$":       {sets: true, touches: true},
+		"do $$ begin perform set_config('work_mem', '1', false); end $$":       {sets: true, touches: true, pins: opaque},
 	} {
 		got := effectOf([]byte(text))
 		got.kinds = 0
-		if got.sets != want.sets || got.touches != want.touches || got.pin != want.pin || len(got.hidden) != len(want.hidden) || len(want.hidden) > 0 && got.hidden[0] != want.hidden[0] {
+		if got.sets != want.sets || got.touches != want.touches || got.pins != want.pins || len(got.hidden) != len(want.hidden) || len(want.hidden) > 0 && got.hidden[0] != want.hidden[0] {
 			t.Errorf("%s: got %+v, want %+v", text, got, want)
 		}
 	}

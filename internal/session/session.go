@@ -72,18 +72,20 @@ type Session struct {
 	meaning  string // of settings, as part of a statement's key
 	unnamed  *statement
 	named    map[string]*prepared
-	guessed  []string // names of those in the group under way whose Parse weir answered
-	bytes    int      // that the statements in named take
-	in       []byte   // what the client sent and nobody has looked at yet
-	drop     int      // how many more bytes of a refused message are to come
-	skipping bool     // an error was answered: discard until Sync
-	pin      string   // why it keeps its upstream until it leaves, "" where it does not
-	lost     bool     // its upstream was lost inside a transaction block
-	opening  []string // a block that it has begun and PostgreSQL has not, see begin.go
-	tries    uint8    // how often the request under way was asked again
-	doubt    *doubt   // what must be known before it may be
-	ending   ending   // how far it is with ending a lost block
-	refused  error    // why its wait ended in vain
+	guessed  []string  // names of those in the group under way whose Parse weir answered
+	bytes    int       // that the statements in named take
+	in       []byte    // what the client sent and nobody has looked at yet
+	drop     int       // how many more bytes of a refused message are to come
+	skipping bool      // an error was answered: discard until Sync
+	pin      *pin      // why it keeps its upstream between transactions, nil where it does not; see pin
+	place    bool      // it may be pinned; see places
+	lined    *pinQueue // its wait for that, nil where it does not wait
+	lost     bool      // its upstream was lost inside a transaction block
+	opening  []string  // a block that it has begun and PostgreSQL has not, see begin.go
+	tries    uint8     // how often the request under way was asked again
+	doubt    *doubt    // what must be known before it may be
+	ending   ending    // how far it is with ending a lost block
+	refused  error     // why its wait ended in vain
 	granted  *Upstream
 	waiter   pool.Waiter[*Upstream]
 	queued   time.Time // when it began to wait
@@ -131,10 +133,19 @@ func (s *Session) Ready(*loop.Conn) {
 // after its request is served first, as PostgreSQL would.
 func (s *Session) leaveQueue() {
 	s.readAhead()
-	if endsInTerminate(s.in) || !s.pool.conns.Leave(&s.waiter) {
+	if endsInTerminate(s.in) || !s.leaveWait() {
 		return
 	}
 	s.close()
+}
+
+// leaveWait takes the client out of the queue where it waits. It returns false
+// where the wait has ended, or is about to.
+func (s *Session) leaveWait() bool {
+	if s.lined != nil {
+		return s.lined.leave()
+	}
+	return s.pool.conns.Leave(&s.waiter)
 }
 
 // readAhead takes in what a client that has gone left in its socket, as far as
@@ -233,6 +244,7 @@ func (s *Session) retire(to State) {
 		}
 		s.forgetOpening()
 		s.unnamed, s.named, s.in = nil, nil, nil
+		s.yieldPlace()
 		s.pool.Drop()
 	}
 	s.setState(to)

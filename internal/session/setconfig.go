@@ -26,13 +26,11 @@ func (e *effect) addSetConfigs(text []byte) {
 		case bytes.HasPrefix(after, []byte("(")):
 			e.addSetConfig(after[1:])
 		case bytes.HasPrefix(after, []byte("/*")), bytes.HasPrefix(after, []byte("--")):
-			e.sets, e.touches, e.pin = true, true, unreadableSetConfig // a call may follow
+			e.sets, e.touches = true, true // a call may follow
+			e.pins |= parameters
 		}
 	}
 }
-
-// unreadableSetConfig is the reason where it cannot be told what is set.
-const unreadableSetConfig = "set_config of a name that is not written out"
 
 // addSetConfig notes one call, from after its parenthesis, in lower case.
 func (e *effect) addSetConfig(call []byte) {
@@ -44,7 +42,7 @@ func (e *effect) addSetConfig(call []byte) {
 	name, literal := bytes.CutPrefix(bytes.TrimLeft(call, " \t\r\n"), []byte("'"))
 	name, _, ended := bytes.Cut(name, []byte("'"))
 	if !literal || !ended {
-		e.pin = unreadableSetConfig
+		e.pins |= parameters
 		return
 	}
 	e.add(string(name))

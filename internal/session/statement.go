@@ -57,7 +57,9 @@ func (s *statement) size() int { return statementSize + len(s.Text) + len(s.OIDs
 // Dictionary finds the one statement for a text, its parameter types and the
 // settings that change its meaning, whoever prepares it under whatever name.
 type Dictionary struct {
-	seed maphash.Seed
+	// Fixed before the first client.
+	seed     maphash.Seed
+	declared declared
 
 	// schema counts the changes of the schema that weir has seen. A statement
 	// that was prepared before one may have other types now, so whoever prepares
@@ -122,7 +124,7 @@ func (d *Dictionary) newLocked(text, oids []byte, meaning string) *statement {
 			OIDs: string(oids),
 		},
 		kind:    sqltext.First(text).Kind,
-		effect:  effectOf(text),
+		effect:  d.declared.effectOf(text),
 		meaning: meaning,
 		clients: 1,
 	}

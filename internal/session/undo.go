@@ -23,6 +23,7 @@ func (x *exchange) fake() {
 // succeeded takes the first answer off: what it asked for was done.
 func (x *exchange) succeeded() {
 	a := x.due.first()
+	x.leftBehind(a.pins)
 	d := x.s.env.dictionary
 	switch {
 	case a.unnamed:

@@ -22,6 +22,8 @@ type Upstream struct {
 	pool     *Pool
 	node     pool.Node
 	settings Settings // what it has been given beyond what it started with
+	visitor  uint32   // the client that had it last, by process id; 0 where its sequences are those of a new one
+	mixed    bool     // its currval and lastval may answer with values of several clients
 
 	// cancels counts the cancel requests under way for it. Only the session
 	// that holds it is found by a cancel, so once it is let go of the count
@@ -91,6 +93,7 @@ func (x *exchange) refuseRequest(typ byte, size int) {
 	x.s.refused, x.s.doubt, x.s.tries = nil, nil, 0
 	x.s.failBlock()
 	status := x.s.blockStatus()
+	x.s.yieldPlace()
 	x.pool().stats.Rejects.Add(err.Code)
 	x.toUp.discard(size)
 	x.toClient.insert(func(out []byte) []byte {
@@ -115,6 +118,7 @@ func (x *exchange) attach(up *Upstream) bool {
 	up.Attach(x.task)
 	x.up, x.status, x.synced = up, wire.Idle, true
 	x.settled = x.s.settings
+	up.visit(x.s)
 	return x.check() && x.bring() && x.proven()
 }
 
@@ -145,11 +149,14 @@ func (x *exchange) detach() *Upstream {
 	x.s.link(nil, time.Time{})
 	x.up, x.asked = nil, time.Time{}
 	x.bound, x.redefines = nil, false
-	x.touched, x.hidden, x.pin, x.sets = false, nil, "", false
+	x.touched, x.hidden, x.sets = false, nil, false
 	if x.status != wire.Idle {
 		x.s.changeSettings(x.settled) // what a lost block had set is rolled back
 	}
 	clear(x.reported)
+	x.left, x.ended, x.possible, x.unproven = 0, 0, 0, false
+	x.s.setPin(0)
+	x.s.yieldPlace()
 	x.copying, x.barrier, x.fence, x.cancelled, x.opened, x.dying = false, false, false, false, false, false
 	clear(x.portals)
 	return up
@@ -211,6 +218,12 @@ func (u *Upstream) cancelOver(why string) {
 	u.cancels.Add(-1)
 	u.mu.Unlock()
 	u.unpark()
+}
+
+// doom has the upstream closed once it is let go of.
+func (u *Upstream) doom(why string) {
+	u.cancels.Add(1)
+	u.cancelOver(why)
 }
 
 // unpark gives up an upstream that is kept for cancels if all are over.

@@ -40,6 +40,8 @@ const (
 	SyntaxError Code = "42601"
 	// UndefinedObject: a start-up setting that does not exist.
 	UndefinedObject Code = "42704"
+	// NotInPrerequisiteState: currval, where the value would be another client's.
+	NotInPrerequisiteState Code = "55000"
 	// OutOfMemory: a client's or weir's bound on remembered statements is reached.
 	OutOfMemory Code = "53200"
 	// TooManyConnections: no upstream connection became free in time, or max_clients is reached.

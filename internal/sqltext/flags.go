@@ -12,6 +12,8 @@ type Flags uint32
 const (
 	// AdvisoryLock: takes a lock that belongs to the session.
 	AdvisoryLock Flags = 1 << iota
+	// AdvisoryWait: AdvisoryLock that waits until it has the lock.
+	AdvisoryWait
 	// AdvisoryUnlock: gives one back.
 	AdvisoryUnlock
 	// SetConfig: set_config, or a statement that may write to pg_settings.
@@ -77,8 +79,9 @@ func mention(name string, kind Kind) Flags {
 	var buf keyword
 	word := buf.fold(name)
 	switch string(word) {
-	case "pg_advisory_lock", "pg_advisory_lock_shared",
-		"pg_try_advisory_lock", "pg_try_advisory_lock_shared":
+	case "pg_advisory_lock", "pg_advisory_lock_shared":
+		return AdvisoryLock | AdvisoryWait
+	case "pg_try_advisory_lock", "pg_try_advisory_lock_shared":
 		return AdvisoryLock
 	case "pg_advisory_unlock", "pg_advisory_unlock_shared", "pg_advisory_unlock_all":
 		return AdvisoryUnlock

@@ -94,9 +94,9 @@ func TestScanFlags(t *testing.T) {
 	for text, want := range map[string]sqltext.Flags{
 		"": 0, typical: 0,
 		"SELECT pg_advisory_xact_lock(1), nextval('s'), temp FROM local":                          0,
-		"SELECT pg_advisory_lock(1)":                                                              sqltext.AdvisoryLock,
+		"SELECT pg_advisory_lock(1)":                                                              sqltext.AdvisoryLock | sqltext.AdvisoryWait,
 		"SELECT PG_CATALOG . Pg_Try_Advisory_Lock_Shared(1, 2)":                                   sqltext.AdvisoryLock,
-		`SELECT pg_catalog."pg_advisory_lock"(1)`:                                                 sqltext.AdvisoryLock,
+		`SELECT pg_catalog."pg_advisory_lock"(1)`:                                                 sqltext.AdvisoryLock | sqltext.AdvisoryWait,
 		"SELECT 'pg_advisory_lock(1)' /* pg_advisory_lock */ -- lastval":                          0,
 		"SELECT 1; SELECT pg_advisory_unlock_all()":                                               sqltext.AdvisoryUnlock,
 		"SELECT set_config('a.b', 'c', false)":                                                    sqltext.SetConfig,

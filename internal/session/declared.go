@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/weir-pg/weir/internal/sqltext"
+)
+
+// declared are functions whose bodies change what a session holds, which no text
+// shows, with what that is: opaque where PostgreSQL can be asked, functions where
+// it cannot. They are known by their names without schema, since a search_path may
+// lead to them.
+type declared map[string]reasons
+
+// Declare names functions, with or without their schemas: after a transaction that
+// mentions one of asked, PostgreSQL is asked for settings and for what pins; one
+// of pinning pins. It comes before the first client.
+func (e *Env) Declare(asked, pinning []string) {
+	d := make(declared)
+	for _, name := range asked {
+		d[bareName(name)] |= opaque
+	}
+	for _, name := range pinning {
+		d[bareName(name)] |= functions
+	}
+	e.dictionary.declared = d
+}
+
+// bareName returns the name as PostgreSQL keeps it, without its schema.
+func bareName(name string) string {
+	name = name[strings.LastIndexByte(name, '.')+1:]
+	if bare, quoted := strings.CutPrefix(name, `"`); quoted {
+		return strings.TrimSuffix(bare, `"`)
+	}
+	return strings.ToLower(name)
+}
+
+// effectOf is the function of that name, with what the declared functions do.
+func (d declared) effectOf(text []byte) effect {
+	e := effectOf(text)
+	if len(d) == 0 || bytes.IndexByte(text, '(') < 0 {
+		return e
+	}
+	words, _ := sqltext.Words(text) // where it is not ok, e pins already
+	for _, word := range words {
+		e.pins |= d[word]
+	}
+	if e.pins&opaque != 0 {
+		e.sets, e.touches, e.unpins = true, true, provable
+	}
+	return e
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"github.com/weir-pg/weir/internal/sqltext"
+	"github.com/weir-pg/weir/internal/wire"
+)
+
+// leaves notes what a statement that is sent may leave behind. What pins is noted
+// when it is answered, see left.
+func (x *exchange) leaves(e effect) {
+	x.asking |= e.kinds
+	x.redefines = x.redefines || e.kinds&redefining != 0
+	x.sets = x.sets || e.sets
+	x.touched = x.touched || e.touches
+	x.hidden = append(x.hidden, e.hidden...)
+	if e.vacates != nil {
+		x.vacate(e.vacates)
+	}
+	x.ended |= e.unpins
+	if x.unproven {
+		x.ended, x.unproven = provable, false
+	}
+}
+
+// redefining are the kinds that may change what other statements return.
+const redefining = 1<<sqltext.DDL | 1<<sqltext.CreateRoutine | 1<<sqltext.Do | 1<<sqltext.Call | 1<<sqltext.Unknown
+
+// redefined notes, at the end of a transaction, that it may have changed the
+// schema. Not before: until then, others still prepare by the old one.
+func (x *exchange) redefined() {
+	if x.redefines && x.status == wire.Idle {
+		x.redefines = false
+		x.s.env.dictionary.schema.Add(1)
+	}
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"strconv"
+	"strings"
+)
+
+// probes ask PostgreSQL for the reasons that it can tell, in the order of their
+// bits. Names and operators are qualified, because the search_path is the
+// client's; everybody may read these catalogs, whatever role is set.
+//
+// Locks of a transaction are gone when it is over, so those that are left are the
+// session's. Everything in the temporary schema depends on that (PostgreSQL:
+// RemoveTempRelations in namespace.c), and for pg_depend there is an index; the
+// schema itself stays.
+var probes = [...]string{
+	`pg_locks l WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()`,
+	`pg_depend d WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass` +
+		` AND d.refobjid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()`,
+	`pg_cursors c WHERE c.is_holdable`,
+	`pg_prepared_statements s WHERE s.from_sql`,
+	`pg_listening_channels()`,
+}
+
+// probe asks the upstream which of the provable reasons are there, of those that
+// the client may have given since it has the upstream.
+func (x *exchange) probe() (reasons, error) {
+	rows, err := x.rowsFrom(probeQuery(x.possible))
+	var shown reasons
+	for i := range probes {
+		if _, ok := rows[strconv.Itoa(i)]; ok {
+			shown |= 1 << i
+		}
+	}
+	return shown, err
+}
+
+// probeQuery returns the question for some reasons: a row with the number of each
+// that is there.
+func probeQuery(possible reasons) string {
+	if possible&opaque != 0 {
+		possible |= provable
+	}
+	var sql strings.Builder
+	for i := range (possible & provable).each {
+		if sql.Len() > 0 {
+			sql.WriteString(" UNION ALL ")
+		}
+		sql.WriteString("SELECT '" + strconv.Itoa(i) + "', '' WHERE EXISTS (SELECT FROM pg_catalog." + probes[i] + ")")
+	}
+	return sql.String()
+}
