@@ -39,7 +39,7 @@ func (x *exchange) parse(size int) bool {
 	}
 	if used {
 		x.send()
-		x.parseTwice(old.statement, m, size)
+		x.parseTwice(m, size)
 		return true
 	}
 	st := x.statementFor(m)
@@ -208,15 +208,20 @@ func (x *exchange) tooMuch(st *statement) bool {
 	return limit > 0 && int64(x.s.bytes+st.size()) > limit
 }
 
+// taken is a statement that every session accepts, whatever its settings are.
+var taken = &statement{Statement: upstream.Statement{Name: namePrefix + "!", OIDs: "\x00\x00"}}
+
 // parseTwice has the server refuse a name that the client uses already, so that
-// the error and what it does to the transaction are the server's own.
-func (x *exchange) parseTwice(old *statement, m wire.ParseMessage, size int) {
-	x.ensure(old)
-	x.due.push(answer{kind: 'P', st: old})
+// the error and what it does to the transaction are the server's own. The name
+// stands for taken there: what the client has under it may not be there, and a
+// Parse of it may fail by now.
+func (x *exchange) parseTwice(m wire.ParseMessage, size int) {
+	x.ensure(taken)
+	x.due.push(answer{kind: 'P', st: &statement{Statement: taken.Statement, targetName: string(m.Name)}})
 	n := wire.HeaderSize + len(m.Name) + 1
 	x.toUp.replace(size, n, func(out []byte) []byte {
-		out = wire.AppendHeader(out, wire.Parse, size-len(m.Name)+len(old.Name))
-		return wire.AppendCString(out, old.Name)
+		out = wire.AppendHeader(out, wire.Parse, size-len(m.Name)+len(taken.Name))
+		return wire.AppendCString(out, taken.Name)
 	})
 }
 

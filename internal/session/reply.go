@@ -346,6 +346,9 @@ func (x *exchange) tell(a *answer, body []byte, size int) {
 func (x *exchange) translate(st *statement, body []byte, size int) {
 	theirs := []byte(`"` + st.Name + `"`)
 	name, ok := x.s.nameOf(st)
+	if st.Name == taken.Name {
+		name, ok = st.targetName, true
+	}
 	if !ok || !bytes.Contains(body, theirs) {
 		x.toClient.keep(size)
 		return
