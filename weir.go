@@ -126,9 +126,11 @@ func Open(cfg *Config, opts Options) (*Gateway, error) {
 	g.accepting, g.refuse = context.WithCancelCause(g.background)
 	g.env = session.NewEnv(g.loops, g.log, g.maxClients, cfg.ClientDisconnect == config.Cancel)
 	g.env.Declare(cfg.SessionFunctions, cfg.PinFunctions)
+	g.env.SetShortestTimeout(cfg.ShortestTimeout())
 	g.openConfigured()
 	g.sweeping.Go(g.sweep)
 	g.sweeping.Go(g.shareRoles)
+	g.sweeping.Go(func() { g.env.KeepTime(g.background) })
 	return g, nil
 }
 

@@ -72,6 +72,11 @@ type Pool struct {
 	// database nor client sets one; 0: none.
 	StatementTimeout time.Duration
 
+	// Each of these ends the client with an error of its own (docs/errors.md); 0: never.
+	IdleTransactionTimeout time.Duration // holds an upstream and owes the next message
+	TransactionTimeout     time.Duration // from a transaction's first message to its end
+	ClientIdleTimeout      time.Duration // asks nothing
+
 	MaxPreparedStatements int   // statements kept on one upstream connection
 	MaxStatementBytes     int64 // bytes of prepared statement text that one client may hold
 	MaxConnecting         int   // connects in flight

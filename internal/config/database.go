@@ -5,6 +5,7 @@ package config
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // Database is a name that clients may connect to, [databases.NAME] in weir.toml.
@@ -159,6 +160,27 @@ func (c *Config) PoolFor(database, user string) Pool {
 	p.Min = min(p.Min, p.Max)
 	p.Reserve = min(p.Reserve, p.Max-1)
 	return p
+}
+
+// ShortestTimeout returns the shortest of the time-outs that end clients, of
+// all pools; 0 where none is set.
+func (c *Config) ShortestTimeout() time.Duration {
+	pools := []Pool{c.Pool}
+	for _, d := range c.Databases {
+		pools = append(pools, c.PoolFor(d.Name, ""))
+	}
+	for _, u := range c.Users {
+		pools = append(pools, c.PoolFor("", u.Name))
+	}
+	var shortest time.Duration
+	for _, p := range pools {
+		for _, d := range []time.Duration{p.IdleTransactionTimeout, p.TransactionTimeout, p.ClientIdleTimeout} {
+			if d > 0 && (shortest == 0 || d < shortest) {
+				shortest = d
+			}
+		}
+	}
+	return shortest
 }
 
 // poolSettings returns the settings that one database or user can have for itself.

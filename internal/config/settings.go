@@ -94,6 +94,21 @@ var settings = []setting[Config]{
 		cell: at(duration(0), func(c *Config) *time.Duration { return &c.Pool.StatementTimeout }),
 	},
 	{
+		key: "pool.idle_transaction_timeout", preset: "0s",
+		help: "a client that holds a connection and leaves it waiting for its next message is sent away after this; 0 for never",
+		cell: at(duration(0), func(c *Config) *time.Duration { return &c.Pool.IdleTransactionTimeout }),
+	},
+	{
+		key: "pool.transaction_timeout", preset: "0s",
+		help: "a client whose transaction takes longer is sent away; 0 for never",
+		cell: at(duration(0), func(c *Config) *time.Duration { return &c.Pool.TransactionTimeout }),
+	},
+	{
+		key: "pool.client_idle_timeout", preset: "0s",
+		help: "a client that asks nothing for this long is sent away, unless it listens or holds an advisory lock; 0 for never",
+		cell: at(duration(0), func(c *Config) *time.Duration { return &c.Pool.ClientIdleTimeout }),
+	},
+	{
 		key: "pool.max_prepared_statements", preset: "200",
 		help: "statements kept prepared on one connection",
 		cell: at(integer(1, unbounded), func(c *Config) *int { return &c.Pool.MaxPreparedStatements }),

@@ -25,7 +25,8 @@ type Env struct {
 	dictionary         *Dictionary
 	cancelOnDisconnect bool
 	maxClients         int
-	idle               [][]*exchange // by loop; each belongs to its loop's goroutine
+	idle               [][]*exchange      // by loop; each belongs to its loop's goroutine
+	sweepEvery         chan time.Duration // holds what KeepTime has not heard of yet
 
 	draining atomic.Bool // weir is stopping: clients that become idle are sent away
 	aborting atomic.Bool // weir stops now: whatever runs is cut
@@ -47,6 +48,7 @@ func NewEnv(loops *loop.Group, log *slog.Logger, maxClients int, cancelOnDisconn
 		cancelOnDisconnect: cancelOnDisconnect,
 		maxClients:         maxClients,
 		idle:               make([][]*exchange, loops.Len()),
+		sweepEvery:         make(chan time.Duration, 1),
 		sessions:           make(map[uint32]*Session),
 		relays:             make(map[uint32]*relay),
 	}
@@ -69,6 +71,7 @@ func (e *Env) borrow(l *loop.Loop) *exchange {
 // giveBack puts an exchange away for the loop's next task.
 func (e *Env) giveBack(x *exchange) {
 	list := &e.idle[x.task.Loop().Index()]
+	x.s.x = nil
 	x.s, x.task = nil, nil
 	if len(*list) < idleExchanges {
 		*list = append(*list, x)
@@ -163,7 +166,7 @@ func (e *Env) Drain() <-chan struct{} {
 		switch s.State() {
 		case Idle:
 			if !s.client.Readable() && len(s.opening) == 0 {
-				s.dismiss()
+				s.dismiss(shutdown)
 			}
 		case Active:
 			s.client.Wake() // it may be idle, and keep its upstream
@@ -213,9 +216,9 @@ var shutdown = &sqlstate.Error{
 	Hint:     "Connect again: another weir, or this one after its restart, takes over.",
 }
 
-// dismiss sends an idle client away.
-func (s *Session) dismiss() {
-	_, _ = s.client.Write(wire.AppendError(nil, shutdown)) // best effort: the connection closes
+// dismiss sends a client away that is served by no task.
+func (s *Session) dismiss(why *sqlstate.Error) {
+	_, _ = s.client.Write(wire.AppendError(nil, why)) // best effort: the connection closes
 	s.linger()
 }
 
@@ -223,14 +226,14 @@ func (s *Session) dismiss() {
 func (s *Session) abort() {
 	switch s.State() {
 	case Idle:
-		s.dismiss()
+		s.dismiss(shutdown)
 		s.close()
 	case Waiting:
 		if !s.leaveWait() {
 			s.client.Break() // its task is about to begin
 			return
 		}
-		s.dismiss()
+		s.dismiss(shutdown)
 		s.close()
 	case Active:
 		s.client.Break() // its task finds the end of the stream

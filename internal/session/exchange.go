@@ -30,6 +30,7 @@ type exchange struct {
 	fence    bool      // they wait until the groups before theirs are answered
 	acquired time.Time // when up was acquired
 	asked    time.Time // when the present query was sent
+	began    time.Time // when the present transaction was, if there is one
 	answered time.Time // when the last query was answered
 	fatal    []byte    // the error with which PostgreSQL ended the connection
 
@@ -45,6 +46,8 @@ type exchange struct {
 	leaving bool                  // the client has said goodbye, or has gone
 	refused bool                  // the client is sent away with an error
 	hungUp  bool                  // the client cannot be written to any more
+	late    *sqlstate.Error       // the client's time is up
+	quiet   stillness             // what a sweep saw of a client that owes its next message
 
 	marks     marks
 	hurt      *injury           // an error that may be healed, from its arrival to the end of its group
@@ -261,13 +264,14 @@ func (x *exchange) begin(s *Session, t *loop.Task) {
 // start makes the exchange as new.
 func (x *exchange) start(s *Session, t *loop.Task) {
 	x.s, x.task = s, t
+	s.x = x
 	x.toUp.reset()
 	x.toClient.reset()
 	x.due.reset()
 	x.status, x.synced, x.copying, x.barrier, x.fence = wire.Idle, true, false, false, false
 	x.waiting, x.leaving, x.refused, x.hungUp = false, false, false, false
 	x.hurt, x.healed, x.answering, x.former = nil, false, false, Settings{}
-	x.complain, x.fatal, x.asking, x.cancelled, x.opened = nil, nil, 0, false, false
+	x.complain, x.fatal, x.asking, x.cancelled, x.opened, x.late = nil, nil, 0, false, false, nil
 	x.notes = nil
 }
 
@@ -276,6 +280,9 @@ func (x *exchange) start(s *Session, t *loop.Task) {
 func (x *exchange) end() {
 	s := x.s
 	switch {
+	case x.refused && x.late != nil:
+		s.dismiss(x.late)
+		return
 	case x.refused && !x.hungUp:
 		s.linger()
 		return
@@ -291,7 +298,7 @@ func (x *exchange) end() {
 	if !x.waiting {
 		s.setState(Idle)
 		if s.env.draining.Load() && len(s.opening) == 0 {
-			s.dismiss()
+			s.dismiss(shutdown)
 		}
 		return
 	}

@@ -229,6 +229,9 @@ func (x *exchange) observeQuery() {
 	x.pool().stats.Query.Observe(x.shard(), now.Sub(x.asked))
 	x.answered = now
 	x.asked = now // of the next in a pipeline
+	if x.status == wire.Idle {
+		x.began = now
+	}
 }
 
 // parameter handles ParameterStatus: the upstream has changed, and where the

@@ -151,9 +151,12 @@ func (x *exchange) send() {
 	}
 	if x.asked.IsZero() {
 		x.asked = x.acquired
-		return
+	} else {
+		x.asked = time.Now()
 	}
-	x.asked = time.Now()
+	if x.status == wire.Idle {
+		x.began = x.asked
+	}
 }
 
 // forward handles a message outside a copy, with an upstream at hand.

@@ -65,9 +65,12 @@ type Session struct {
 	// change. Only those of a client that is logging in are not.
 	accepted bool
 
-	state atomic.Uint32 // a State; written by its loop
+	state atomic.Uint32 // a turn, see the method; written by its loop
+
+	seen glimpse // owned by the sweep: what it saw of an idle client
 
 	// Owned by its loop.
+	x        *exchange // while a task serves it, else nil
 	settings Settings
 	meaning  string // of settings, as part of a statement's key
 	unnamed  *statement
@@ -109,10 +112,22 @@ type prepared struct {
 }
 
 // setState is the only place where the state changes.
-func (s *Session) setState(to State) { s.state.Store(uint32(to)) }
+func (s *Session) setState(to State) {
+	s.state.Store(s.state.Load()&^stateMask + 1<<stateBits + uint32(to))
+}
 
 // State returns where the client is; any goroutine may ask.
-func (s *Session) State() State { return State(s.state.Load()) }
+func (s *Session) State() State { return State(s.turn() & stateMask) }
+
+// turn is the state with the number of changes before it: as long as it stays
+// the same, nothing has happened to the client. Any goroutine may ask.
+func (s *Session) turn() uint32 { return s.state.Load() }
+
+// stateBits of a turn are the state.
+const (
+	stateBits = 3
+	stateMask = 1<<stateBits - 1
+)
 
 // Ready is told of events on the client's socket while no task serves it.
 func (s *Session) Ready(*loop.Conn) {

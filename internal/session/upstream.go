@@ -114,6 +114,7 @@ func (x *exchange) attach(up *Upstream) bool {
 		return false
 	}
 	x.acquired = time.Now()
+	x.began, x.answered = x.acquired, x.acquired
 	x.s.link(up, x.acquired)
 	up.Attach(x.task)
 	x.up, x.status, x.synced = up, wire.Idle, true

@@ -28,6 +28,11 @@ const (
 	InvalidParameterValue Code = "22023"
 	// InFailedTransaction: a statement in a block whose upstream was lost.
 	InFailedTransaction Code = "25P02"
+	// IdleInTransaction: a client left its upstream waiting for longer than
+	// pool.idle_transaction_timeout.
+	IdleInTransaction Code = "25P03"
+	// TransactionTimeout: a transaction took longer than pool.transaction_timeout.
+	TransactionTimeout Code = "25P04"
 	// InvalidStatementName: a prepared statement that this client does not have.
 	InvalidStatementName Code = "26000"
 	// InvalidAuthorization: no such way to log in.
@@ -53,6 +58,8 @@ const (
 	AdminShutdown Code = "57P01"
 	// CannotConnectNow: PostgreSQL is starting or stopping.
 	CannotConnectNow Code = "57P03"
+	// IdleSessionTimeout: a client asked nothing for pool.client_idle_timeout.
+	IdleSessionTimeout Code = "57P05"
 	// InternalError: a defect in weir.
 	InternalError Code = "XX000"
 )

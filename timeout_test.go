@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package weir_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/weir-pg/weir"
+	"github.com/weir-pg/weir/internal/config"
+	"github.com/weir-pg/weir/internal/testpg"
+)
+
+// brief is a time-out that a test waits for.
+const brief = 500 * time.Millisecond
+
+func idleTransactionTimeout(c *weir.Config) { c.Pool.IdleTransactionTimeout = brief }
+func transactionTimeout(c *weir.Config)     { c.Pool.TransactionTimeout = brief }
+func clientIdleTimeout(c *weir.Config)      { c.Pool.ClientIdleTimeout = brief }
+func sessionMode(c *weir.Config)            { c.Pool.Mode = config.Session }
+
+// serves checks that the pool's connections are all back and work.
+func (g *gateway) serves(t *testing.T) {
+	t.Helper()
+	g.balanced(t)
+	if got := ask(t, g.connect(t), "select 'served'"); got != "served" {
+		t.Errorf("the next client got %q", got)
+	}
+}
+
+func TestIdleInTransactionEnds(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*weir.Config)
+		send   []pgproto3.FrontendMessage
+		want   string
+		keeps  bool // the connection to PostgreSQL
+	}{
+		"block":          {poolOf(1), []pgproto3.FrontendMessage{&pgproto3.Query{String: "begin; insert into rows values (1)"}}, "C C Z(T) E(25P03) EOF", true},
+		"failed block":   {poolOf(1), []pgproto3.FrontendMessage{&pgproto3.Query{String: "begin; select 1/0"}}, "C E(22012) Z(E) E(25P03) EOF", true},
+		"session mode":   {sessionMode, []pgproto3.FrontendMessage{&pgproto3.Query{String: "begin; insert into rows values (1)"}}, "C C Z(T) E(25P03) EOF", true},
+		"flush, no sync": {poolOf(1), append(extended("insert into rows values (1)"), &pgproto3.Flush{}), "1 2 C E(25P03) EOF", false},
+		"copy in":        {poolOf(1), []pgproto3.FrontendMessage{&pgproto3.Query{String: "copy rows from stdin"}, &pgproto3.CopyData{Data: []byte("1\n")}}, "G E(25P03) EOF", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := table(t, idleTransactionTimeout, c.change)
+			first := g.connect(t)
+			backend := ask(t, first, "select pg_backend_pid()")
+			_ = first.Close(t.Context()) // in session mode it has the only connection
+			r := g.raw(t)
+			r.send(t, c.send...)
+			if got := r.transcript(t, 9); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+			g.balanced(t)
+			if n := testpg.Exec(t, g.upstream, "select count(*) from rows")[0][0]; n != "0" {
+				t.Errorf("%s rows were committed by a transaction that ran out of time", n)
+			}
+			if now := ask(t, g.connect(t), "select pg_backend_pid()"); (now == backend) != c.keeps {
+				t.Errorf("the connection to PostgreSQL was kept: %v, want %v", now == backend, c.keeps)
+			}
+		})
+	}
+}
+
+// TestATimeoutNamesItsSetting shows what a user reads.
+func TestATimeoutNamesItsSetting(t *testing.T) {
+	t.Parallel()
+	g := table(t, idleTransactionTimeout)
+	r := g.raw(t)
+	r.query(t, "begin; select 1")
+	e := r.failure(t)
+	if e.Severity != "FATAL" || !strings.Contains(e.Message, "idle-in-transaction timeout: pool.idle_transaction_timeout is 500ms") || e.Hint == "" {
+		t.Errorf("got %s %q, hint %q", e.Severity, e.Message, e.Hint)
+	}
+	if !strings.Contains(g.log.String(), "pool.idle_transaction_timeout") {
+		t.Error("the log says nothing")
+	}
+}
+
+// TestWorkIsNotIdle has clients that do something for longer than the time-out.
+func TestWorkIsNotIdle(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), poolOf(2), idleTransactionTimeout, clientIdleTimeout)
+	slow := g.raw(t)
+	slow.query(t, "begin")
+	slow.transcript(t, 1)
+	slow.query(t, "select pg_sleep(1.5)")
+	flushed := g.raw(t)
+	flushed.send(t, append(extended("select pg_sleep(1.5)"), &pgproto3.Flush{})...)
+	if got, want := slow.transcript(t, 1), "T D C Z(T)"; got != want {
+		t.Errorf("a slow statement: got %q, want %q", got, want)
+	}
+	if got, want := flushed.transcriptOf(t, 4), "1 2 D C"; got != want {
+		t.Errorf("a slow statement with Flush: got %q, want %q", got, want)
+	}
+	flushed.send(t, &pgproto3.Sync{})
+	if got, want := flushed.transcript(t, 1), "Z(I)"; got != want {
+		t.Errorf("its end: got %q, want %q", got, want)
+	}
+}
+
+func TestATransactionThatTakesTooLongEnds(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		send []pgproto3.FrontendMessage
+		want string
+	}{
+		"statement alone": {[]pgproto3.FrontendMessage{&pgproto3.Query{String: "insert into rows select 1 from pg_sleep(300)"}}, "E(25P04) EOF"},
+		"block":           {[]pgproto3.FrontendMessage{&pgproto3.Query{String: "begin; insert into rows select 1; select pg_sleep(300)"}}, "C C T E(25P04) EOF"},
+		"idle in a block": {[]pgproto3.FrontendMessage{&pgproto3.Query{String: "begin; lock rows"}}, "C C Z(T) E(25P04) EOF"},
+		"group":           {group("insert into rows select 1 from pg_sleep(300)"), "1 2 E(25P04) EOF"},
+		"no sync":         {append(extended("insert into rows select 1 from pg_sleep(300)"), &pgproto3.Flush{}), "1 2 E(25P04) EOF"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := table(t, transactionTimeout)
+			r := g.raw(t)
+			r.send(t, c.send...)
+			// What PostgreSQL has sent before depends on when it flushes.
+			if got := r.transcript(t, 9); !strings.HasSuffix(c.want, got) || !strings.HasSuffix(got, "E(25P04) EOF") {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+			until(t, "the statement to be cancelled", func() bool {
+				return testpg.Exec(t, g.upstream, "select count(*) from pg_stat_activity where datname = current_database() and query like '%pg_sleep%' and state = 'active' and pid <> pg_backend_pid()")[0][0] == "0"
+			})
+			g.serves(t)
+			if n := testpg.Exec(t, g.upstream, "select count(*) from rows")[0][0]; n != "0" {
+				t.Errorf("%s rows were committed by a transaction that ran out of time", n)
+			}
+		})
+	}
+}
+
+// TestManyShortTransactionsAreNotOneLongOne runs transactions for longer than
+// the time-out, one after the other and without a pause.
+func TestManyShortTransactionsAreNotOneLongOne(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*weir.Config){"transaction mode": poolOf(1), "session mode": sessionMode} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := table(t, func(c *weir.Config) { c.Pool.TransactionTimeout = 2 * time.Second }, change)
+			r := g.raw(t)
+			groups := make([]pgproto3.FrontendMessage, 0, 120)
+			for range 30 {
+				groups = append(groups, group("select pg_sleep(0.1)")...)
+			}
+			r.send(t, groups...)
+			if got := r.transcript(t, 30); strings.Contains(got, "E(") || strings.Contains(got, "EOF") {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
+// TestAClientThatDoesNotReadLosesItsTransaction stalls a client in the middle of
+// a row: it cannot be told, but its connection to PostgreSQL comes back.
+func TestAClientThatDoesNotReadLosesItsTransaction(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), poolOf(1), transactionTimeout)
+	r := g.raw(t)
+	r.query(t, "select repeat('x', 100000000)")
+	g.serves(t)
+	r.ends(t)
+}
+
+func TestAnIdleClientEnds(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*weir.Config)
+		before string
+	}{
+		"nothing asked": {poolOf(1), ""},
+		"asked":         {poolOf(1), "select 1"},
+		"pinned":        {poolOf(2), "create temp table t (n int)"},
+		"session mode":  {sessionMode, "select 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := open(t, database(t), clientIdleTimeout, c.change)
+			r := g.raw(t)
+			if c.before != "" {
+				r.query(t, c.before)
+				r.transcript(t, 1)
+			}
+			if got, want := r.transcript(t, 1), "E(57P05) EOF"; got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+			g.serves(t)
+		})
+	}
+}
+
+// TestClientsWithAReasonToBeSilentStay has clients that wait for notifications
+// or hold a lock outlive one that does not, three times over.
+func TestClientsWithAReasonToBeSilentStay(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), poolOf(4), clientIdleTimeout)
+	listener, leader := g.raw(t), g.raw(t)
+	listener.query(t, "listen news")
+	listener.transcript(t, 1)
+	leader.query(t, "select pg_advisory_lock(7)")
+	leader.transcript(t, 1)
+	for range 3 {
+		if got, want := g.raw(t).transcript(t, 1), "E(57P05) EOF"; got != want {
+			t.Fatalf("an idle client got %q, want %q", got, want)
+		}
+	}
+	for name, r := range map[string]*raw{"listener": listener, "leader": leader} {
+		r.query(t, "select 1")
+		if got, want := r.transcript(t, 1), "T D C Z(I)"; got != want {
+			t.Errorf("the %s got %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestTimeoutsAreOffByDefault(t *testing.T) {
+	t.Parallel()
+	if d := weir.DefaultConfig().ShortestTimeout(); d != 0 {
+		t.Errorf("by default a time-out of %v ends clients", d)
+	}
+}
