@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/weir-pg/weir"
@@ -222,5 +223,59 @@ func TestTimeoutsAreOffByDefault(t *testing.T) {
 	t.Parallel()
 	if d := weir.DefaultConfig().ShortestTimeout(); d != 0 {
 		t.Errorf("by default a time-out of %v ends clients", d)
+	}
+}
+
+// ownStatementTimeout has weir cut statements soon.
+func ownStatementTimeout(c *weir.Config) { c.Pool.StatementTimeout = brief }
+
+// TestWaitingForAnAdvisoryLockIsNotCut has a client wait for a lock for longer
+// than weir's own statement_timeout, which no other statement may do.
+func TestWaitingForAnAdvisoryLockIsNotCut(t *testing.T) {
+	t.Parallel()
+	simple := func(sql string) []pgproto3.FrontendMessage {
+		return []pgproto3.FrontendMessage{&pgproto3.Query{String: sql}}
+	}
+	named := []pgproto3.FrontendMessage{
+		&pgproto3.Parse{Name: "l", Query: "select pg_advisory_lock(7)"}, &pgproto3.Bind{PreparedStatement: "l"}, &pgproto3.Execute{}, &pgproto3.Sync{},
+	}
+	for name, c := range map[string]struct {
+		before string
+		send   []pgproto3.FrontendMessage
+		want   string
+	}{
+		"simple":         {"select 1", simple("select pg_advisory_lock(7)"), "T D C Z(I)"},
+		"extended":       {"select 1", group("select pg_advisory_lock(7)"), "1 2 D C Z(I)"},
+		"named":          {"select 1", named, "1 2 D C Z(I)"},
+		"in a block":     {"begin", simple("select pg_advisory_lock(7)"), "T D C Z(T)"},
+		"pinned":         {"create temp table t (n int)", simple("select pg_sleep(1)"), "T D C Z(I)"},
+		"the client's":   {"set statement_timeout = '300ms'", simple("select pg_advisory_lock(7)"), "E(57014) Z(I)"},
+		"of its block":   {"begin; set local statement_timeout = '300ms'", simple("select pg_advisory_lock(7)"), "E(57014) Z(E)"},
+		"something else": {"select 1", simple("select pg_sleep(5)"), "E(57014) Z(I)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := open(t, database(t), poolOf(1), ownStatementTimeout)
+			other, err := pgx.Connect(t.Context(), g.upstream)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer other.Close(t.Context())
+			must(t, other, "select pg_advisory_lock(7)")
+			r := g.raw(t)
+			r.query(t, c.before)
+			r.transcript(t, 1)
+			r.send(t, c.send...)
+			release := time.AfterFunc(3*brief, func() { _ = exec(t, other, "select pg_advisory_unlock(7)") })
+			defer release.Stop()
+			if got := r.transcript(t, 1); !strings.HasSuffix(got, strings.TrimPrefix(c.want, "T ")) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+			_ = r.Close()
+			g.balanced(t)
+			if got := ask(t, g.connect(t), "show statement_timeout"); got != "500ms" {
+				t.Errorf("the next client has a statement_timeout of %s", got)
+			}
+		})
 	}
 }

@@ -136,6 +136,7 @@ func (p *Pool) connect(ctx context.Context, index int) (*Upstream, error) {
 	}
 	p.stats.Connect.Observe(index, time.Since(began))
 	up := &Upstream{pool: p, settings: noSettings}
+	_, up.bounded = params[statementTimeout]
 	up.Prepared.Limit(p.config.MaxPreparedStatements)
 	if err := up.Adopt(login, p.env.loops.Loop(index), up); err != nil {
 		return nil, fmt.Errorf("cannot watch a new connection to %s: %w", login.Address, err)

@@ -49,6 +49,10 @@ func (x *exchange) parse(size int) bool {
 			return done
 		}
 	}
+	if st.effect.pins&locks != 0 && !x.relieve() {
+		x.s.env.dictionary.release(st)
+		return true
+	}
 	x.send()
 	if len(m.Name) == 0 {
 		x.parseUnnamed(m, st, size)
@@ -290,6 +294,9 @@ func (x *exchange) bind(size int) bool {
 	st := x.s.find(name)
 	if x.unsettled(name, st) {
 		return false
+	}
+	if st != nil && st.effect.pins&locks != 0 && !x.relieve() {
+		return true
 	}
 	if signals(st) && !x.toUp.whole(size) && size <= longestText {
 		x.send()

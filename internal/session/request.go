@@ -63,6 +63,8 @@ func (x *exchange) request(typ byte, size int) bool {
 		return x.s.refused != nil && x.acquire(typ, size) // refused; lost, it asks for another
 	case x.copying:
 		return x.copyIn(typ, size)
+	case x.s.pin != nil && !x.relieve():
+		return true
 	}
 	return x.forward(typ, size)
 }
@@ -219,6 +221,9 @@ func (x *exchange) query(size int) bool {
 	}
 	if ok, done := x.permit(&e, size); !ok {
 		return done
+	}
+	if e.pins&locks != 0 && !x.relieve() {
+		return true
 	}
 	x.leaves(e)
 	x.send()

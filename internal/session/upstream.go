@@ -24,6 +24,8 @@ type Upstream struct {
 	settings Settings // what it has been given beyond what it started with
 	visitor  uint32   // the client that had it last, by process id; 0 where its sequences are those of a new one
 	mixed    bool     // its currval and lastval may answer with values of several clients
+	bounded  bool     // it started with weir's own statement_timeout
+	relieved Settings // its settings when that was last found not to be in force; see relieve
 
 	// cancels counts the cancel requests under way for it. Only the session
 	// that holds it is found by a cancel, so once it is let go of the count

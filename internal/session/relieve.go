@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"github.com/weir-pg/weir/internal/sqlstate"
+	"github.com/weir-pg/weir/internal/wire"
+)
+
+// statementTimeout is PostgreSQL's name for it.
+const statementTimeout = "statement_timeout"
+
+// relieve takes weir's own statement_timeout (pool.statement_timeout) off the
+// upstream of a client that keeps it, or is about to take an advisory lock:
+// waiting for a lock is what such a statement is there for, and what keeps an
+// upstream runs as if there were no weir. Where the client, its role or database
+// has set one, that stays. The next client's settings, or the reset when
+// this one leaves, bring weir's own back.
+//
+// It can be done where a group of messages begins. False says that the upstream
+// was lost with it; what the client asked is still to be looked at.
+func (x *exchange) relieve() bool {
+	up := x.up
+	if !up.bounded || !x.synced || x.status == wire.Failed || up.relieved == up.settings {
+		return true
+	}
+	inBlock := x.status != wire.Idle
+	x.rowsOf = make(map[string]string)
+	err := x.command(relief(inBlock))
+	has := x.rowsOf
+	x.rowsOf = nil
+	switch {
+	case x.up == nil:
+		x.relieveLost(inBlock, sqlstate.From(err))
+		return false
+	case err != nil || inBlock:
+		return true // PostgreSQL refused; or it lasts for the block
+	case has[statementTimeout] != "":
+		up.settings = up.settings.with(statementTimeout, has[statementTimeout])
+	}
+	up.relieved = up.settings
+	return true
+}
+
+// relief is the SQL of relieve. A setting whose source is the client is one of
+// the start-up packet, which is weir's: what weir's clients say there is set later.
+func relief(inBlock bool) string {
+	local := "false"
+	if inBlock {
+		local = "true"
+	}
+	return `SELECT s.name, pg_catalog.set_config(s.name, '0', ` + local + `) FROM pg_catalog.pg_settings s ` +
+		`WHERE s.name OPERATOR(pg_catalog.=) '` + statementTimeout + `' AND s.source OPERATOR(pg_catalog.=) 'client'`
+}
+
+// relieveLost takes in that the upstream was lost meanwhile.
+func (x *exchange) relieveLost(inBlock bool, err *sqlstate.Error) {
+	if x.keeps() {
+		err.Hint = "Connect again."
+		x.refuse(err)
+		return
+	}
+	x.s.lost = inBlock
+}
