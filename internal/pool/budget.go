@@ -102,6 +102,16 @@ func (b *Budget) SetLimit(limit int, source string) {
 	b.feed()
 }
 
+// SetReserve changes how many places of the limit are left to others, as
+// SetLimit changes the limit.
+func (b *Budget) SetReserve(reserve int) {
+	b.mu.Lock()
+	limit, source := b.limit, b.source
+	b.reserve = reserve
+	b.mu.Unlock()
+	b.SetLimit(limit, source)
+}
+
 // overdrawn reports that more is used than may be.
 func (b *Budget) overdrawn() bool {
 	b.mu.Lock()

@@ -60,10 +60,7 @@ func (p *Pool[C]) Close(err error) {
 	p.dropAll(conns, "pool closed")
 	p.settle()
 	p.connects.Wait()
-	p.cfg.Server.part(p)
-	for _, b := range p.budgets {
-		b.part(p)
-	}
+	p.moveOut(p.at.Load())
 }
 
 // allIdleLocked takes out every idle connection.

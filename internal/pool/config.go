@@ -45,8 +45,8 @@ type Owner[C Conn] interface {
 	Refused(err error)
 }
 
-// Config is fixed for a pool's life. Durations of zero mean "no limit" unless
-// said otherwise.
+// Config is what a pool is made of. Reconfigure changes what it lists. Durations
+// of zero mean "no limit" unless said otherwise.
 type Config[C Conn] struct {
 	Database string // for messages
 	User     string // for messages: the upstream role
@@ -83,6 +83,16 @@ type Config[C Conn] struct {
 // login does not hold up the others, few enough not to storm PostgreSQL, which forks
 // for each.
 const defaultConnecting = 4
+
+// change takes over from o what Reconfigure may change, and nothing else: the rest
+// is read without the lock.
+func (c *Config[C]) change(o *Config[C]) {
+	c.Database, c.User = o.Database, o.User
+	c.Min, c.Max, c.Source = o.Min, o.Max, o.Source
+	c.AcquireTimeout, c.IdleTimeout = o.AcquireTimeout, o.IdleTimeout
+	c.Lifetime, c.LifetimeJitter, c.CheckAfter = o.Lifetime, o.LifetimeJitter, o.CheckAfter
+	c.ConnectTimeout, c.MaxConnecting = o.ConnectTimeout, o.MaxConnecting
+}
 
 // normalize fills in what the zero values stand for.
 func (c *Config[C]) normalize() {

@@ -36,7 +36,7 @@ func (p *Pool[C]) growLocked(t time.Duration) *Budget {
 		if !waiters && p.places >= p.floorLocked() || !p.mayConnectLocked(t) {
 			return nil
 		}
-		full, at := p.cfg.Server.take(p, p.budgets, waiters, t)
+		full, at := p.server().take(p, p.shares(), waiters, t)
 		if at > t {
 			p.armLocked(at, t)
 			return nil
@@ -83,7 +83,7 @@ func (p *Pool[C]) probe() bool {
 	if !p.mayConnectLocked(t) {
 		return false
 	}
-	full, at := p.cfg.Server.take(p, p.budgets, true, t)
+	full, at := p.server().take(p, p.shares(), true, t)
 	if full != nil || at > t {
 		return false
 	}
@@ -95,15 +95,17 @@ func (p *Pool[C]) probe() bool {
 func (p *Pool[C]) startLocked(t time.Duration) {
 	p.places++
 	p.connecting++
-	c := connect{loop: p.turnLocked(), epoch: p.epoch, began: t}
+	c := connect{p.turnLocked(), p.epoch, t, p.at.Load(), p.cfg.ConnectTimeout}
 	p.connects.Go(func() { p.connect(c) })
 }
 
-// connect is one connect in flight.
+// connect is one connect in flight, with what held for the pool when it began.
 type connect struct {
-	loop  int
-	epoch uint32
-	began time.Duration
+	loop    int
+	epoch   uint32
+	began   time.Duration
+	home    *home
+	timeout time.Duration
 }
 
 // turnLocked is the loop for the next connection: the next in turn on which someone
@@ -124,8 +126,8 @@ func (p *Pool[C]) turnLocked() int {
 // waiter that it was started for leaves.
 func (p *Pool[C]) connect(try connect) {
 	ctx, cancel := p.ctx, context.CancelFunc(func() {})
-	if p.cfg.ConnectTimeout > 0 {
-		ctx, cancel = context.WithTimeout(ctx, p.cfg.ConnectTimeout)
+	if try.timeout > 0 {
+		ctx, cancel = context.WithTimeout(ctx, try.timeout)
 	}
 	defer cancel()
 	c, err := p.cfg.Connect(ctx, try.loop)
@@ -134,26 +136,27 @@ func (p *Pool[C]) connect(try connect) {
 	} else {
 		p.opened(c, try)
 	}
-	p.cfg.Server.unblock()
+	try.home.server.unblock()
 }
 
 // opened adds a new connection: to a waiter, or to the idle ones. It is not given up
 // for another pool before it has been of use.
 func (p *Pool[C]) opened(c C, try connect) {
-	p.cfg.Server.opened(c.Address(), try.began)
+	try.home.server.opened(c.Address(), try.began)
 	t := now()
 	p.mu.Lock()
 	p.connecting--
 	recovered := p.fault != nil
 	p.fault = nil
 	n := c.Node()
-	n.state, n.epoch = busy, try.epoch
+	n.state, n.epoch, n.home = busy, try.epoch, try.home
 	n.expires = after(t, jitter(p.cfg.Lifetime, p.cfg.LifetimeJitter))
 	why := p.unfitLocked(c, n, t)
 	w := p.putLocked(c, n, t, why)
+	database, user := p.cfg.Database, p.cfg.User
 	p.mu.Unlock()
 	if recovered {
-		p.cfg.Logger.Info("connected to PostgreSQL again", "database", p.cfg.Database, "user", p.cfg.User)
+		p.cfg.Logger.Info("connected to PostgreSQL again", "database", database, "user", user)
 	}
 	p.finish(c, w, why)
 	p.settle()
@@ -174,11 +177,11 @@ func (p *Pool[C]) failed(err error, try connect) {
 	}
 	p.mu.Unlock()
 	if !counts {
-		p.cfg.Server.abandoned(try.began)
-	} else if !p.cfg.Server.failed(f, err, try.began) {
+		try.home.server.abandoned(try.began)
+	} else if !try.home.server.failed(f, err, try.began) {
 		p.faulty(f, err)
 	}
-	p.returned(f)
+	p.returned(f, try.home.budgets)
 	p.settle()
 }
 
@@ -187,23 +190,24 @@ func (p *Pool[C]) faulty(f Failure, err error) {
 	p.mu.Lock()
 	news := p.fault == nil || p.fault.kind != f.Kind
 	p.faultLocked(f, err, now())
+	database, user := p.cfg.Database, p.cfg.User
 	p.mu.Unlock()
 	if news {
 		p.cfg.Logger.Warn("cannot open a connection to PostgreSQL",
-			"database", p.cfg.Database, "user", p.cfg.User, "error", err)
+			"database", database, "user", user, "error", err)
 	}
 }
 
 // returned gives back the place of a connect that failed. If PostgreSQL was full
 // the budget shrinks before anyone else can take it.
-func (p *Pool[C]) returned(f Failure) {
-	giveBack(p.budgets, false)
+func (p *Pool[C]) returned(f Failure, budgets []*Budget) {
+	giveBack(budgets, false)
 	if f.Kind == Full {
-		for _, b := range p.budgets {
+		for _, b := range budgets {
 			if f.Budget == nil || f.Budget == b {
 				b.Full()
 			}
 		}
 	}
-	feed(p.budgets)
+	feed(budgets)
 }

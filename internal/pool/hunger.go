@@ -60,7 +60,7 @@ func (p *Pool[C]) evict(before time.Duration) bool {
 
 // pressed is the one look at the budgets that each release takes.
 func (p *Pool[C]) pressed() bool {
-	for _, b := range p.budgets {
+	for _, b := range p.shares() {
 		if b.pressed.Load() {
 			return true
 		}
@@ -75,7 +75,7 @@ func (p *Pool[C]) yieldsLocked(t time.Duration) bool {
 	if w := p.queue.oldest(); w != nil {
 		own = w.since
 	}
-	return slices.ContainsFunc(p.budgets, func(b *Budget) bool { return b.wants(p, own) })
+	return slices.ContainsFunc(p.shares(), func(b *Budget) bool { return b.wants(p, own) })
 }
 
 // starveLocked makes the pool hungry at a full budget.

@@ -28,6 +28,7 @@ type Node struct {
 	epoch   uint32        // the pool's epoch when its connect began
 	since   time.Duration // idle since
 	expires time.Duration // end of its life
+	home    *home         // where it is from; fixed once it is open
 }
 
 // NeedsCheck reports that the connection had been idle for CheckAfter or longer

@@ -14,10 +14,11 @@ import (
 // be called from any goroutine; only Close blocks.
 type Pool[C Conn] struct {
 	// Fixed after construction.
-	cfg     Config[C]
-	budgets []*Budget // in the order of their numbers
-	ctx     context.Context
-	cancel  context.CancelFunc
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	// at is where the next connection comes from. Written under mu, by Reconfigure.
+	at atomic.Pointer[home]
 
 	connects sync.WaitGroup // the goroutines in Connect
 
@@ -26,6 +27,7 @@ type Pool[C Conn] struct {
 	oldest atomic.Int64
 
 	mu         sync.Mutex // no connection is idle while someone waits
+	cfg        Config[C]  // what Reconfigure does not change may be read without mu
 	idle       stacks[C]
 	queue      queue[C]
 	places     int // open, being opened, being closed: what the budgets count
@@ -49,18 +51,42 @@ type Pool[C Conn] struct {
 // at once to open cfg.Min connections. Close ends it.
 func New[C Conn](cfg Config[C], budgets ...*Budget) *Pool[C] {
 	cfg.normalize()
-	p := &Pool[C]{cfg: cfg, budgets: inOrder(budgets), wakeAt: never, suspected: longAgo}
+	p := &Pool[C]{cfg: cfg, wakeAt: never, suspected: longAgo}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.idle.loops = make([][]C, cfg.Loops)
 	p.queue.loops = make([]list[C], cfg.Loops)
 	p.timer = time.AfterFunc(time.Hour, p.upkeep)
 	p.timer.Stop() // until armLocked has a reason
-	for _, b := range p.budgets {
-		b.join(p)
-	}
-	cfg.Server.join(p, cfg.MaxConnecting)
+	p.moveIn(&home{cfg.Server, inOrder(budgets)}, cfg.MaxConnecting)
 	p.settle()
 	return p
+}
+
+// home is where a pool's connections come from: the server that they lead to and
+// the budgets in which each has its place.
+type home struct {
+	server  *Server
+	budgets []*Budget // in the order of their numbers
+}
+
+func (p *Pool[C]) server() *Server   { return p.at.Load().server }
+func (p *Pool[C]) shares() []*Budget { return p.at.Load().budgets }
+
+// moveIn has the connections to come be from h.
+func (p *Pool[C]) moveIn(h *home, connecting int) {
+	p.at.Store(h)
+	for _, b := range h.budgets {
+		b.join(p)
+	}
+	h.server.join(p, connecting)
+}
+
+// moveOut ends what moveIn began.
+func (p *Pool[C]) moveOut(h *home) {
+	h.server.part(p)
+	for _, b := range h.budgets {
+		b.part(p)
+	}
 }
 
 // inOrder is the order in which several budgets are locked, each once.

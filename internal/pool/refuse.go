@@ -18,10 +18,10 @@ const QueueTimeout = "weir_query_wait_timeout"
 // logins, else 53300. What they asked for has not been executed.
 func (p *Pool[C]) timeout(taken int) error {
 	p.mu.Lock()
-	f, open, connecting := p.fault, p.openLocked(), p.connecting
+	f, open, connecting, cfg := p.fault, p.openLocked(), p.connecting, p.cfg
 	p.mu.Unlock()
-	if open < p.cfg.Max {
-		if err := p.cfg.Server.refusal(); err != nil {
+	if open < cfg.Max {
+		if err := p.server().refusal(); err != nil {
 			return err
 		}
 	}
@@ -29,14 +29,14 @@ func (p *Pool[C]) timeout(taken int) error {
 		return f.client
 	}
 	if f == nil && open == 0 && connecting > 0 {
-		return p.unanswered()
+		return p.unanswered(&cfg)
 	}
 	s := p.Status()
 	full := p.full()
 	return &sqlstate.Error{
 		Code: sqlstate.TooManyConnections,
 		Message: fmt.Sprintf("query_wait_timeout: too many connections for role %q: no connection to PostgreSQL became free within %v",
-			p.cfg.User, p.cfg.AcquireTimeout),
+			cfg.User, cfg.AcquireTimeout),
 		Detail:  p.detail(s, full, taken),
 		Hint:    hint(s, full),
 		Routine: QueueTimeout,
@@ -45,18 +45,18 @@ func (p *Pool[C]) timeout(taken int) error {
 
 // unanswered is the error for those who waited for logins that PostgreSQL does not
 // answer.
-func (p *Pool[C]) unanswered() error {
+func (p *Pool[C]) unanswered(cfg *Config[C]) error {
 	return &sqlstate.Error{
 		Code: sqlstate.ConnectionFailure,
 		Message: fmt.Sprintf("PostgreSQL at %s has not answered a login to database %q as role %q within %v",
-			p.cfg.Server.cfg.Name, p.cfg.Database, p.cfg.User, p.cfg.AcquireTimeout),
+			p.server().cfg.Name, cfg.Database, cfg.User, cfg.AcquireTimeout),
 		Hint: "See whether PostgreSQL hangs, or something on the way to it drops packets.",
 	}
 }
 
 // full is the first of the pool's budgets that has no place left, nil if all have.
 func (p *Pool[C]) full() *BudgetStatus {
-	for _, b := range p.budgets {
+	for _, b := range p.shares() {
 		if s := b.Status(); s.Effective != NoLimit && s.InUse >= s.Effective {
 			return &s
 		}

@@ -65,6 +65,8 @@ func (p *Pool[C]) unfitLocked(c C, n *Node, t time.Duration) string {
 		return "opened before the settings changed"
 	case p.address != "" && c.Address() != p.address:
 		return "PostgreSQL's primary is at another address"
+	case p.openLocked() > p.cfg.Max:
+		return "more than the pool may have now"
 	case p.closed != nil:
 		return "pool closed"
 	case p.draining && p.queue.count == 0:
@@ -113,7 +115,7 @@ func (p *Pool[C]) drop(c C, why string) {
 	p.mu.Lock()
 	p.places--
 	p.mu.Unlock()
-	give(p.budgets, true)
+	give(c.Node().home.budgets, true)
 	p.settle()
 }
 

@@ -53,10 +53,10 @@ func (p *Pool[C]) Status() Status {
 		s.OldestWait = now() - w.since
 	}
 	p.mu.Unlock()
-	if down := p.cfg.Server.Status(); !down.Since.IsZero() {
+	if down := p.server().Status(); !down.Since.IsZero() {
 		s.Failing, s.LastError, s.LastErrorAt = true, down.Error, down.TriedAt
 	}
-	for _, b := range p.budgets {
+	for _, b := range p.shares() {
 		if n, source := b.bound(); n < s.Limit {
 			s.Limit, s.Source = n, source
 		}
