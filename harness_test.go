@@ -50,14 +50,7 @@ func open(t testing.TB, upstream string, change ...func(*weir.Config)) *gateway 
 // prepare is open without the listener.
 func prepare(t testing.TB, upstream string, change ...func(*weir.Config)) *gateway {
 	t.Helper()
-	cfg := weir.DefaultConfig()
-	cfg.Upstream = upstream
-	cfg.Listen = []string{"127.0.0.1:0"}
-	cfg.Pool.Min = 0
-	cfg.ShutdownPause = 0
-	for _, c := range change {
-		c(cfg)
-	}
+	cfg := settings(upstream, change...)
 	g := &gateway{upstream: upstream, log: &log{}}
 	id := strconv.FormatInt(gateways.Add(1), 10)
 	var err error
@@ -75,6 +68,19 @@ func prepare(t testing.TB, upstream string, change ...func(*weir.Config)) *gatew
 		}
 	})
 	return g
+}
+
+// settings are those of a test's gateway.
+func settings(upstream string, change ...func(*weir.Config)) *weir.Config {
+	cfg := weir.DefaultConfig()
+	cfg.Upstream = upstream
+	cfg.Listen = []string{"127.0.0.1:0"}
+	cfg.Pool.Min = 0
+	cfg.ShutdownPause = 0
+	for _, c := range change {
+		c(cfg)
+	}
+	return cfg
 }
 
 // end closes the gateway. One that does not end fails the test, and is left.

@@ -23,7 +23,7 @@ import (
 // background, until Shutdown. On an error none is open.
 func (g *Gateway) Listen() error {
 	var opened []net.Listener
-	for _, a := range g.config.Addresses() {
+	for _, a := range g.config().Addresses() {
 		l, err := listen(a)
 		if err != nil {
 			for _, l := range opened {
@@ -131,14 +131,15 @@ func (g *Gateway) accept(l net.Listener) {
 
 // welcome logs a client in and hands it to a loop.
 func (g *Gateway) welcome(conn net.Conn) {
-	visit, err := g.logins.enter(g.background, g.config.ClientLoginTimeout)
+	setup := g.setup.Load()
+	visit, err := g.logins.enter(g.background, setup.config.ClientLoginTimeout)
 	if err != nil {
 		_ = conn.Close()
 		return
 	}
 	defer visit.leave()
 	raw := &upstream.Swap{Conn: conn}
-	login, err := g.acceptor.Accept(visit.ctx, raw)
+	login, err := setup.acceptor.Accept(visit.ctx, raw)
 	switch {
 	case err != nil:
 		g.logLogin(conn, err)
@@ -163,7 +164,7 @@ func (g *Gateway) admit(login *auth.Login, raw *upstream.Swap) error {
 	if g.draining.Load() {
 		return errClosing
 	}
-	if g.env.Len() >= g.maxClients {
+	if g.env.Len() >= g.setup.Load().maxClients {
 		return g.tooManyClients()
 	}
 	sender, err := senderOf(login)
@@ -188,7 +189,7 @@ func (g *Gateway) tooManyClients() *sqlstate.Error {
 	return &sqlstate.Error{
 		Severity: sqlstate.SeverityFatal,
 		Code:     sqlstate.TooManyConnections,
-		Message:  fmt.Sprintf("too many connections to weir: max_clients = %d clients are connected", g.maxClients),
+		Message:  fmt.Sprintf("too many connections to weir: max_clients = %d clients are connected", g.setup.Load().maxClients),
 		Hint:     "Raise max_clients, and the limit on open files if that is what bounds it, or have applications open fewer connections.",
 	}
 }

@@ -22,21 +22,24 @@ type poolKey struct {
 	start          string // settings that connections start with, see encodeStart; mostly ""
 }
 
-// database is one pool with what it was made of.
+// database is one pool with what it is made of. It does not change; a reload
+// makes another one with the same pool.
 type database struct {
 	poolKey
-	pool    *session.Pool
-	config  config.Pool
-	target  *upstream.Target
-	server  *server
-	budgets []*budget
-	limits  *limits
+	settings map[string]string // poolKey's start
+	pool     *session.Pool
+	config   config.Pool
+	target   *upstream.Target
+	server   *server
+	budgets  []*budget
+	limits   *limits
+	removed  *sqlstate.Error // why its clients have to go: the settings do not have it any more
 }
 
 // openConfigured makes the pools that are known without a client: their
 // minimum of connections is kept from the start.
 func (g *Gateway) openConfigured() {
-	for _, key := range g.named {
+	for _, key := range g.setup.Load().named {
 		d, err := g.database(key.database, key.user)
 		if err != nil {
 			g.log.Error("a configured pool cannot be opened", "database", key.database, "user", key.user, "error", err)
@@ -70,7 +73,7 @@ func configuredPools(cfg *Config) (keys []poolKey) {
 // configured reports whether the settings name the pool: only such a pool keeps
 // a minimum of connections.
 func (g *Gateway) configured(key poolKey) bool {
-	return slices.Contains(g.named, key)
+	return slices.Contains(g.setup.Load().named, key)
 }
 
 // database returns the pool for a client's database and user, which it opens
@@ -85,46 +88,57 @@ func (g *Gateway) databaseWith(name, user string, start map[string]string) (*dat
 	key := poolKey{name, user, encodeStart(start)}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if d := g.pools[key]; d != nil {
-		d.pool.Hold()
-		return d, nil
-	}
-	if g.closed {
+	d := g.pools[key]
+	switch {
+	case g.closed:
 		return nil, errClosing
+	case d != nil && d.removed != nil:
+		return nil, noDatabase(name)
+	case d == nil:
+		target, err := targetOf(g.config(), name, user)
+		if err != nil {
+			return nil, err
+		}
+		d = g.newDatabaseLocked(key, start, target)
+		d.pool = g.env.NewPool(g.options(d))
+		g.pools[key] = d
+		g.order = append(g.order, d)
 	}
-	target, err := g.target(name, user)
-	if err != nil {
-		return nil, err
-	}
-	settings := g.config.PoolFor(name, user)
-	if !g.configured(key) {
-		settings.Min = 0
-	}
-	d := &database{poolKey: key, config: settings, target: target}
-	d.server = g.serverLocked(target)
-	d.budgets = g.budgetsForLocked(d)
-	d.limits = g.limitsForLocked(d)
-	d.pool = g.env.NewPool(session.PoolOptions{
-		Database:  name,
-		User:      user,
-		Config:    settings,
-		Target:    target,
-		Budgets:   scopesOf(d.budgets),
-		Server:    d.server.Server,
-		Databases: &neighbours{g, target.Address()},
-		Start:     start,
-		Prepare:   d.startup,
-	})
 	d.pool.Hold()
-	g.pools[key] = d
-	g.order = append(g.order, d)
 	return d, nil
 }
 
-// target returns where the clients of a database and user are connected to,
+// newDatabaseLocked is what the settings say of a pool now, without the pool.
+func (g *Gateway) newDatabaseLocked(key poolKey, start map[string]string, target *upstream.Target) *database {
+	d := &database{poolKey: key, settings: start, config: g.config().PoolFor(key.database, key.user), target: target}
+	if !g.configured(key) {
+		d.config.Min = 0
+	}
+	d.server = g.serverLocked(target)
+	d.budgets = g.budgetsForLocked(d)
+	d.limits = g.limitsForLocked(d)
+	return d
+}
+
+// options is what the pool is made of.
+func (g *Gateway) options(d *database) session.PoolOptions {
+	return session.PoolOptions{
+		Database:  d.database,
+		User:      d.user,
+		Config:    d.config,
+		Target:    d.target,
+		Budgets:   scopesOf(d.budgets),
+		Server:    d.server.Server,
+		Databases: &neighbours{g, d.target.Address()},
+		Start:     d.settings,
+		Prepare:   d.startup,
+	}
+}
+
+// targetOf returns where the clients of a database and user are connected to,
 // and as whom.
-func (g *Gateway) target(name, user string) (*upstream.Target, error) {
-	d, ok := g.config.DatabaseFor(name)
+func targetOf(cfg *Config, name, user string) (*upstream.Target, error) {
+	d, ok := cfg.DatabaseFor(name)
 	if !ok {
 		return nil, noDatabase(name)
 	}
@@ -132,14 +146,14 @@ func (g *Gateway) target(name, user string) (*upstream.Target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("upstream of database %q: %w", name, err)
 	}
-	role, password := g.role(d.User, d.Password, user, shared)
+	role, password := roleOf(cfg, d.User, d.Password, user, shared)
 	return shared.With(d.Database, role, password), nil
 }
 
-// role returns as whom clients log in to PostgreSQL: the database's role if it
+// roleOf returns as whom clients log in to PostgreSQL: the database's role if it
 // has one, else what their user has. Empty is that of the upstream's URL.
-func (g *Gateway) role(role, password, user string, shared *upstream.Target) (string, string) {
-	if u, ok := g.config.UserFor(user); ok && role == "" {
+func roleOf(cfg *Config, role, password, user string, shared *upstream.Target) (string, string) {
+	if u, ok := cfg.UserFor(user); ok && role == "" {
 		role = cmp.Or(u.UpstreamUser, u.Name)
 		password = cmp.Or(u.UpstreamPassword, u.Password)
 		if role == shared.User() && password == "" {
@@ -211,7 +225,9 @@ func quote(name string) string { return `"` + name + `"` }
 
 func (g *Gateway) budgetLocked(key budgetKey, name string, reserve int) *budget {
 	b := g.budgets[key]
-	if b == nil {
+	if b != nil {
+		b.SetReserve(reserve) // a reload may have changed it
+	} else {
 		b = &budget{
 			budgetKey: key,
 			Budget:    pool.NewBudget(pool.BudgetConfig{Name: name, Limit: pool.NoLimit, Source: "no limit", Reserve: reserve, Logger: g.log}),

@@ -4,16 +4,12 @@ package weir
 
 import (
 	"cmp"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/weir-pg/weir/internal/auth"
-	"github.com/weir-pg/weir/internal/config"
 	"github.com/weir-pg/weir/internal/loop"
 )
 
@@ -55,41 +51,11 @@ func loopCount(cfg *Config) int { return cmp.Or(cfg.Loops, (runtime.GOMAXPROCS(0
 const linger = 5 * time.Millisecond
 
 // loopOptions are those of the event loops.
-func (g *Gateway) loopOptions(opts Options) loop.Options {
-	o := loop.Options{Loops: loopCount(g.config), Logger: g.log, Busy: g.busy.Observe}
+func (g *Gateway) loopOptions(cfg *Config, opts Options) loop.Options {
+	o := loop.Options{Loops: loopCount(cfg), Logger: g.log, Busy: g.busy.Observe}
 	if opts.OwnProcess {
 		o.Linger = linger
 		runtime.GOMAXPROCS(o.Loops + runtime.NumCPU())
 	}
 	return o
-}
-
-// newAcceptor makes what logs clients in, with the certificate that the
-// settings name or, so that URLs with sslmode=require work, one of its own.
-func (g *Gateway) newAcceptor() (*auth.Acceptor, error) {
-	a := &auth.Acceptor{Users: g.identities, Acquire: g.logins.acquire}
-	if g.config.ClientTLS.Mode == config.TLSDisable {
-		return a, nil
-	}
-	certificate, authorities, err := g.certificates()
-	if err != nil {
-		return nil, err
-	}
-	a.TLS = auth.NewTLS(certificate, authorities, g.config.ClientTLS.Mode == config.TLSRequire)
-	return a, nil
-}
-
-// certificates returns weir's certificate, and those of the authorities of
-// clients' ones, nil where none are configured.
-func (g *Gateway) certificates() (own *tls.Certificate, authorities *x509.CertPool, err error) {
-	files := g.config.ClientTLS
-	if files.Cert == "" {
-		own, err = auth.SelfSigned()
-	} else {
-		own, err = auth.LoadCertificate(files.Cert, files.Key)
-	}
-	if err == nil && files.CA != "" {
-		authorities, err = auth.LoadAuthorities(files.CA)
-	}
-	return own, authorities, err
 }

@@ -39,8 +39,11 @@ func (g *Gateway) Status() Status {
 	s.Clients = g.env.Clients()
 	s.Clients.Login = g.logins.count()
 	s.Clients.Total += s.Clients.Login
-	s.Clients.Max = g.maxClients
+	s.Clients.Max = g.setup.Load().maxClients
 	s.Clients.Refused = g.refused.Load()
+	if r := g.reloaded.Load(); r != nil {
+		s.Reload = *r
+	}
 	s.Summarise()
 	return s
 }
@@ -114,7 +117,7 @@ func (g *Gateway) Ready(ctx context.Context) error {
 	defer stop()
 	for _, d := range g.databases() {
 		now := d.pool.Status()
-		if now.Idle+now.Active > 0 || g.hopeless(d, now) {
+		if now.Idle+now.Active > 0 || d.removed != nil || g.hopeless(d, now) {
 			continue
 		}
 		var err error

@@ -44,6 +44,12 @@ func (g *Gateway) forgetUnused() (unused []*database) {
 		return nil
 	}
 	g.order = slices.DeleteFunc(g.order, func(d *database) bool { return slices.Contains(unused, d) })
+	g.forgetSharedLocked()
+	return unused
+}
+
+// forgetSharedLocked takes out the limits and budgets that no pool needs.
+func (g *Gateway) forgetSharedLocked() {
 	for key, l := range g.limits {
 		if !slices.ContainsFunc(g.order, func(d *database) bool { return d.limits == l }) {
 			l.stop()
@@ -60,7 +66,6 @@ func (g *Gateway) forgetUnused() (unused []*database) {
 			delete(g.budgets, key)
 		}
 	}
-	return unused
 }
 
 // boundLocked reports whether a budget bounds a pool or a replication connection.

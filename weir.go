@@ -17,7 +17,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/weir-pg/weir/internal/auth"
 	"github.com/weir-pg/weir/internal/config"
 	"github.com/weir-pg/weir/internal/loop"
 	"github.com/weir-pg/weir/internal/observe"
@@ -47,17 +46,17 @@ type Options struct {
 // Gateway is a running gateway. Its methods may be called from any goroutine.
 type Gateway struct {
 	// Fixed after Open.
-	config     *Config
-	log        *slog.Logger
-	version    string
-	started    time.Time
-	maxClients int
-	loops      *loop.Group
-	busy       *observe.Histogram // stretches of the loops away from their pollers
-	env        *session.Env
-	acceptor   *auth.Acceptor
-	identities *identities
-	named      []poolKey // the pools that the settings name
+	first   *Config // that of Open, for what a reload does not change
+	log     *slog.Logger
+	version string
+	started time.Time
+	loops   *loop.Group
+	busy    *observe.Histogram // stretches of the loops away from their pollers
+	env     *session.Env
+
+	setup     atomic.Pointer[setup] // written by Open, and by Reload under mu
+	reloading sync.Mutex            // held by Reload; comes before mu
+	reloaded  atomic.Pointer[observe.Reload]
 
 	draining atomic.Bool
 	refused  atomic.Uint64
@@ -86,8 +85,7 @@ type Gateway struct {
 // Serve. PostgreSQL need not be up. Close or Shutdown ends it.
 func Open(cfg *Config, opts Options) (*Gateway, error) {
 	g := &Gateway{
-		config:   cfg,
-		named:    configuredPools(cfg),
+		first:    cfg,
 		log:      opts.Logger,
 		version:  opts.Version,
 		started:  time.Now(),
@@ -104,29 +102,20 @@ func Open(cfg *Config, opts Options) (*Gateway, error) {
 	if g.version == "" {
 		g.version = "dev"
 	}
-	for _, notice := range cfg.Notices {
-		g.log.Warn("a setting is not used as written", "notice", notice)
-	}
-	var err error
-	if g.maxClients, err = maxClients(cfg); err != nil {
-		return nil, err
-	}
-	if g.identities, err = newIdentities(cfg); err != nil {
-		return nil, err
-	}
-	if g.acceptor, err = g.newAcceptor(); err != nil {
+	first, err := g.newSetup(cfg, nil)
+	if err != nil {
 		return nil, err
 	}
 	g.busy = observe.NewHistogram(loopCount(cfg))
-	if g.loops, err = loop.NewGroup(g.loopOptions(opts)); err != nil {
+	if g.loops, err = loop.NewGroup(g.loopOptions(cfg, opts)); err != nil {
 		return nil, err
 	}
 	g.logins.init(cfg.MaxLogins)
 	g.background, g.stop = context.WithCancel(context.Background())
 	g.accepting, g.refuse = context.WithCancelCause(g.background)
-	g.env = session.NewEnv(g.loops, g.log, g.maxClients, cfg.ClientDisconnect == config.Cancel)
+	g.env = session.NewEnv(g.loops, g.log)
 	g.env.Declare(cfg.SessionFunctions, cfg.PinFunctions)
-	g.env.SetShortestTimeout(cfg.ShortestTimeout())
+	g.use(first)
 	g.openConfigured()
 	g.sweeping.Go(g.sweep)
 	g.sweeping.Go(g.shareRoles)
@@ -170,10 +159,11 @@ func (g *Gateway) Close() error {
 
 // pause lets load balancers notice that the gateway is not ready any more.
 func (g *Gateway) pause(ctx context.Context) {
-	if g.config.ShutdownPause <= 0 {
+	pause := g.config().ShutdownPause
+	if pause <= 0 {
 		return
 	}
-	timer := time.NewTimer(g.config.ShutdownPause)
+	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -47,7 +47,7 @@ func (p *program) dev(c *cobra.Command, data string) (err error) {
 	if err != nil {
 		return err
 	}
-	return p.serve(c.Context(), cfg, p.devLogger(cfg, log), func(g *weir.Gateway, http string) error {
+	return p.serve(c, cfg, p.devLogger(cfg, log), func(g *weir.Gateway, http string) error {
 		return p.announce(g, server, data != "", http)
 	})
 }

@@ -13,9 +13,10 @@ import (
 )
 
 // logger returns the log of a server: on standard error, text where a person
-// reads along, JSON where a program does.
+// reads along, JSON where a program does. p.level is its level from then on.
 func (p *program) logger(settings config.Log) *slog.Logger {
-	options := &slog.HandlerOptions{Level: levels[settings.Level]}
+	p.level.Set(levels[settings.Level])
+	options := &slog.HandlerOptions{Level: &p.level}
 	if settings.Format == config.Text || settings.Format == config.Auto && p.onTerminal() {
 		return slog.New(slog.NewTextHandler(p.stderr, options))
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -53,6 +54,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 type program struct {
 	args, environ  []string
 	stdout, stderr io.Writer
+	level          slog.LevelVar // of the log
 }
 
 // settings adds the flags of all settings to c. Unknown flags are reported

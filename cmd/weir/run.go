@@ -30,17 +30,19 @@ func (p *program) runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.serve(c.Context(), cfg, p.logger(cfg.Log), nil)
+			return p.serve(c, cfg, p.logger(cfg.Log), nil)
 		},
 	})
 }
 
 // serve runs a gateway until a signal. started, if not nil, is called once
 // clients can connect; its error ends the gateway.
-func (p *program) serve(ctx context.Context, cfg *config.Config, log *slog.Logger, started func(g *weir.Gateway, http string) error) error {
-	signals := make(chan os.Signal, 2)
+func (p *program) serve(c *cobra.Command, cfg *config.Config, log *slog.Logger, started func(g *weir.Gateway, http string) error) error {
+	signals, hangups := make(chan os.Signal, 2), make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 
 	tune()
 	g, err := weir.Open(cfg, weir.Options{Logger: log, Version: version, OwnProcess: true})
@@ -59,12 +61,18 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, log *slog.Logge
 			return errors.Join(err, g.Close(), site.close())
 		}
 	}
+	r := reloader{gateway: g, load: func() (*config.Config, error) { return p.load(c) }, level: &p.level, log: log, config: cfg}
+	ctx, stop := context.WithCancel(c.Context())
+	var watching sync.WaitGroup
+	watching.Go(func() { r.watch(ctx, hangups) })
 	select {
 	case s := <-signals:
-		log.Info("stopping: transactions in progress may finish", "signal", s.String(), "shutdown_timeout", cfg.ShutdownTimeout.String())
+		log.Info("stopping: transactions in progress may finish", "signal", s.String())
 	case <-ctx.Done():
 	}
-	ctx, stop := context.WithTimeout(context.Background(), cfg.ShutdownTimeout)
+	stop()
+	watching.Wait()
+	ctx, stop = context.WithTimeout(context.Background(), r.config.ShutdownTimeout)
 	defer stop()
 	go func() {
 		if s, ok := <-signals; ok {

@@ -10,6 +10,7 @@ type setting[C any] struct {
 	aliases []string // other variables; the first that is set counts
 	preset  string   // the default, as one would write it
 	help    string   // one clause, for the flag and the documentation
+	fixed   bool     // a reload does not change it
 	cell[C]
 }
 

@@ -53,6 +53,7 @@ type Config struct {
 	Notices []string
 
 	origins map[string]origin // by key; absent is the default
+	file    string            // weir.toml's path, "" where there is none
 }
 
 // Pool is the settings of the connections that one (database, user) pair shares.

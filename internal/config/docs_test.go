@@ -52,8 +52,12 @@ func settingsTable() string {
 		if s.preset != "" {
 			preset = "`" + s.preset + "`"
 		}
+		help := s.help
+		if s.fixed {
+			help += " (*restart*)"
+		}
 		fmt.Fprintf(&b, "| `%s` | `%s` | %s | %s | %s |\n",
-			s.key, strings.Join(s.variables(), "`, `"), preset, kindCell(s.kind()), s.help)
+			s.key, strings.Join(s.variables(), "`, `"), preset, kindCell(s.kind()), help)
 	}
 	return b.String()
 }

@@ -39,7 +39,9 @@ func Load(s Source) (*Config, error) {
 	if l.now.IsZero() {
 		l.now = time.Now()
 	}
-	l.readFile(l.path(s))
+	path, from := l.path(s)
+	l.Config.file = path
+	l.readFile(path, from)
 	l.readEnv()
 	if s.Flags != nil {
 		l.readFlags(s.Flags)

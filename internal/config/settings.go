@@ -19,12 +19,12 @@ const (
 // or one user.
 var settings = []setting[Config]{
 	{
-		key: "listen", preset: "127.0.0.1:6432",
+		key: "listen", preset: "127.0.0.1:6432", fixed: true,
 		help: "where clients connect: `host:port`, or an absolute path for a Unix socket; several separated by commas",
 		cell: at(places(), func(c *Config) *[]string { return &c.Listen }),
 	},
 	{
-		key: "http", preset: "127.0.0.1:6433",
+		key: "http", preset: "127.0.0.1:6433", fixed: true,
 		help: "where health, metrics and status are served; `off` for nowhere",
 		cell: at(place(), func(c *Config) *string { return &c.HTTP }),
 	},
@@ -164,7 +164,7 @@ var settings = []setting[Config]{
 		cell: at(integer(0, unbounded), func(c *Config) *int { return &c.MaxClients }),
 	},
 	{
-		key: "max_logins", preset: "64",
+		key: "max_logins", preset: "64", fixed: true,
 		help: "logins that compute or wait for PostgreSQL at once",
 		cell: at(integer(1, unbounded), func(c *Config) *int { return &c.MaxLogins }),
 	},
@@ -179,12 +179,12 @@ var settings = []setting[Config]{
 		cell: at(choice(Finish, Cancel), func(c *Config) *Disconnect { return &c.ClientDisconnect }),
 	},
 	{
-		key:  "session_functions",
+		key: "session_functions", fixed: true,
 		help: "functions whose bodies set parameters, take session locks, or make temporary tables, cursors or prepared statements: PostgreSQL is asked after each call what is there; names separated by commas",
 		cell: at(names(), func(c *Config) *[]string { return &c.SessionFunctions }),
 	},
 	{
-		key:  "pin_functions",
+		key: "pin_functions", fixed: true,
 		help: "functions whose bodies keep other state in the session: a client that calls one keeps its connection until DISCARD ALL or its end; names separated by commas",
 		cell: at(names(), func(c *Config) *[]string { return &c.PinFunctions }),
 	},
@@ -219,7 +219,7 @@ var settings = []setting[Config]{
 		cell: at(duration(0), func(c *Config) *time.Duration { return &c.ShutdownPause }),
 	},
 	{
-		key: "loops", preset: "0",
+		key: "loops", preset: "0", fixed: true,
 		help: "event loops; 0 for one for every two processors",
 		cell: at(integer(0, unbounded), func(c *Config) *int { return &c.Loops }),
 	},
@@ -229,7 +229,7 @@ var settings = []setting[Config]{
 		cell: at(choice(Debug, Info, Warn, Error), func(c *Config) *Level { return &c.Log.Level }),
 	},
 	{
-		key: "log.format", preset: "auto",
+		key: "log.format", preset: "auto", fixed: true,
 		help: "form of a log line; auto is text on a terminal, else JSON",
 		cell: at(choice(Auto, Text, JSON), func(c *Config) *Format { return &c.Log.Format }),
 	},

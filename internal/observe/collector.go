@@ -4,6 +4,7 @@ package observe
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -63,6 +64,8 @@ type sink chan<- prometheus.Metric
 func (out sink) gateway(s *Snapshot) {
 	out.gauge(buildInfo, 1, label(s.Version))
 	out.gauge(draining, truth(s.Draining))
+	out.gauge(reloadSuccess, truth(s.Reload.Error == ""))
+	out.gauge(reloadTime, seconds(s.Reload.At))
 	out.gauge(clientConnections, float64(s.Clients.Login), "login")
 	out.gauge(clientConnections, float64(s.Clients.Idle), "idle")
 	out.gauge(clientConnections, float64(s.Clients.Active), "active")
@@ -143,6 +146,14 @@ func (out sink) histogram(d *prometheus.Desc, s HistogramSnapshot, labels ...str
 		}
 	}
 	out <- prometheus.MustNewConstHistogram(d, s.Count, s.Sum.Seconds(), buckets, labels...)
+}
+
+// seconds is a time as Prometheus has it, 0 for none.
+func seconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1000
 }
 
 func truth(b bool) float64 {

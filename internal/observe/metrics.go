@@ -10,6 +10,9 @@ var (
 	buildInfo = desc("weir_build_info", "1, with the version of this weir.", "version")
 	draining  = desc("weir_draining", "1 while weir is stopping, else 0.")
 
+	reloadSuccess = desc("weir_config_reload_success", "0 if the last reload of the settings failed, else 1.")
+	reloadTime    = desc("weir_config_reload_timestamp_seconds", "When the settings were last reloaded, or that was tried; 0 before.")
+
 	clientConnections = desc("weir_client_connections", "Client connections by state.", "state")
 	clientMax         = desc("weir_client_connections_max", "Most client connections that weir accepts.")
 	clientRefused     = desc("weir_client_connections_refused_total", "Client connections turned away because the most were open.")

@@ -13,6 +13,8 @@ type Snapshot struct {
 	Taken    time.Time `json:"taken"`    // when this snapshot was made: rates are differences between two
 	Draining bool      `json:"draining"` // stopping: no new logins, transactions finish
 
+	Reload Reload `json:"reload"`
+
 	Clients   Clients   `json:"clients"`
 	Upstreams Upstreams `json:"upstreams"`
 
@@ -24,6 +26,17 @@ type Snapshot struct {
 	Budgets []Budget `json:"budgets"`
 	Servers []Server `json:"servers"`
 	Loops   []Loop   `json:"loops"`
+}
+
+// Reload is the last attempt to take over new settings. The zero value: none yet.
+type Reload struct {
+	At    time.Time `json:"at,omitzero"`
+	Error string    `json:"error,omitempty"` // why nothing was changed; empty after a success
+
+	// Changed and Restart are the settings that changed, and those that will when
+	// weir is started again.
+	Changed []string `json:"changed,omitempty"`
+	Restart []string `json:"restart,omitempty"`
 }
 
 // Clients counts client connections by state.

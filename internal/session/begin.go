@@ -19,7 +19,7 @@ import (
 // holdBack answers what begins a block, or ends one that PostgreSQL has not seen.
 // It returns false for everything else.
 func (x *exchange) holdBack(typ byte, size int) bool {
-	if !x.pool().config.DeferBegin || x.pool().sessionMode() || !x.toUp.whole(size) {
+	if !x.pool().config().DeferBegin || x.pool().sessionMode() || !x.toUp.whole(size) {
 		return false
 	}
 	switch typ {

@@ -22,7 +22,7 @@ func (x *exchange) check() bool {
 	if !x.up.node.NeedsCheck() {
 		return true
 	}
-	err := x.commandWithin(min(checkPatience, x.pool().config.ConnectTimeout), "")
+	err := x.commandWithin(min(checkPatience, x.pool().config().ConnectTimeout), "")
 	if err == nil {
 		return true
 	}
@@ -35,7 +35,7 @@ func (x *exchange) check() bool {
 // there. The error is what PostgreSQL answered, or that it was lost, or said
 // nothing for connect_timeout; then the exchange has no upstream any more.
 func (x *exchange) command(sql string) error {
-	return x.commandWithin(x.pool().config.ConnectTimeout, sql)
+	return x.commandWithin(x.pool().config().ConnectTimeout, sql)
 }
 
 // commandWithin is command with a patience of its own.

@@ -42,7 +42,7 @@ func (x *exchange) vacate(names []string) {
 		if !slices.Contains(x.vacated, name) {
 			x.vacated = append(x.vacated, name)
 		}
-		x.pool().databases.Vacate(name)
+		x.pool().options.Load().Databases.Vacate(name)
 	}
 }
 
@@ -50,7 +50,7 @@ func (x *exchange) vacate(names []string) {
 // that needs it is under way. A rename takes effect when its transaction ends.
 func (x *exchange) occupy() {
 	for _, name := range x.vacated {
-		x.pool().databases.Renew(name)
+		x.pool().options.Load().Databases.Renew(name)
 	}
 	x.vacated = nil
 }

@@ -20,38 +20,45 @@ import (
 // Env is what all sessions of a gateway share.
 type Env struct {
 	// Fixed after construction.
-	loops              *loop.Group
-	log                *slog.Logger
-	dictionary         *Dictionary
-	cancelOnDisconnect bool
-	maxClients         int
-	idle               [][]*exchange      // by loop; each belongs to its loop's goroutine
-	sweepEvery         chan time.Duration // holds what KeepTime has not heard of yet
+	loops      *loop.Group
+	log        *slog.Logger
+	dictionary *Dictionary
+	idle       [][]*exchange      // by loop; each belongs to its loop's goroutine
+	sweepEvery chan time.Duration // holds what KeepTime has not heard of yet
+
+	cancelOnDisconnect atomic.Bool
 
 	draining atomic.Bool // weir is stopping: clients that become idle are sent away
 	aborting atomic.Bool // weir stops now: whatever runs is cut
 
-	mu       sync.Mutex
-	sessions map[uint32]*Session // guarded by mu; by process id
-	relays   map[uint32]*relay   // guarded by mu; by process id
-	empty    chan struct{}       // guarded by mu; closed when the last one leaves, nil while nobody waits for it
+	mu         sync.Mutex
+	maxClients int                 // guarded by mu
+	sessions   map[uint32]*Session // guarded by mu; by process id
+	relays     map[uint32]*relay   // guarded by mu; by process id
+	empty      chan struct{}       // guarded by mu; closed when the last one leaves, nil while nobody waits for it
 }
 
-// NewEnv returns an Env for at most maxClients clients. With cancelOnDisconnect
-// a query that runs outside a block is cancelled when its client goes, instead
-// of finished.
-func NewEnv(loops *loop.Group, log *slog.Logger, maxClients int, cancelOnDisconnect bool) *Env {
+// NewEnv returns an Env that lets nobody in until Configure.
+func NewEnv(loops *loop.Group, log *slog.Logger) *Env {
 	return &Env{
-		loops:              loops,
-		log:                log,
-		dictionary:         NewDictionary(),
-		cancelOnDisconnect: cancelOnDisconnect,
-		maxClients:         maxClients,
-		idle:               make([][]*exchange, loops.Len()),
-		sweepEvery:         make(chan time.Duration, 1),
-		sessions:           make(map[uint32]*Session),
-		relays:             make(map[uint32]*relay),
+		loops:      loops,
+		log:        log,
+		dictionary: NewDictionary(),
+		idle:       make([][]*exchange, loops.Len()),
+		sweepEvery: make(chan time.Duration, 1),
+		sessions:   make(map[uint32]*Session),
+		relays:     make(map[uint32]*relay),
 	}
+}
+
+// Configure lets at most maxClients clients in, from now on. With
+// cancelOnDisconnect a query that runs outside a block is cancelled when its
+// client goes, instead of finished.
+func (e *Env) Configure(maxClients int, cancelOnDisconnect bool) {
+	e.cancelOnDisconnect.Store(cancelOnDisconnect)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.maxClients = maxClients
 }
 
 // idleExchanges bounds the exchanges that a loop keeps for the next client.
@@ -162,18 +169,34 @@ func (e *Env) Drain() <-chan struct{} {
 		}
 	}
 	e.mu.Unlock()
-	e.onLoops(func(s *Session) {
-		switch s.State() {
-		case Idle:
-			if !s.client.Readable() && len(s.opening) == 0 {
-				s.dismiss(shutdown)
-			}
-		case Active:
-			s.client.Wake() // it may be idle, and keep its upstream
-		case Waiting, Closing, Closed:
-		}
-	})
+	e.onLoops((*Session).look)
 	return gone
+}
+
+// unwelcome says why a client without an upstream has to go; nil where it may
+// stay. One whose BEGIN is held back is in a transaction.
+func (s *Session) unwelcome() *sqlstate.Error {
+	switch {
+	case len(s.opening) > 0:
+		return nil
+	case s.env.draining.Load():
+		return shutdown
+	}
+	return s.pool.gone.Load()
+}
+
+// look has a client that asks nothing find out whether it may stay, and whether
+// it keeps its upstream.
+func (s *Session) look() {
+	switch s.State() {
+	case Idle:
+		if why := s.unwelcome(); why != nil && !s.client.Readable() {
+			s.dismiss(why)
+		}
+	case Active:
+		s.client.Wake() // it may be idle, and keep its upstream
+	case Waiting, Closing, Closed:
+	}
 }
 
 // abortPatience is how long PostgreSQL may take to cancel what is cut.

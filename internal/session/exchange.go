@@ -96,8 +96,8 @@ func (x *exchange) run() {
 			x.leave()
 		case x.up != nil && x.undecided() && x.between():
 			x.decide()
-		case x.up != nil && x.keeps() && x.between() && x.s.env.draining.Load() && !x.leaving:
-			farewell := *shutdown
+		case x.up != nil && x.keeps() && x.between() && x.s.unwelcome() != nil && !x.leaving:
+			farewell := *x.s.unwelcome()
 			x.refuse(&farewell)
 		case x.up != nil && x.touched && x.finished():
 			x.learn()
@@ -297,8 +297,8 @@ func (x *exchange) end() {
 	s.client.Attach(nil)
 	if !x.waiting {
 		s.setState(Idle)
-		if s.env.draining.Load() && len(s.opening) == 0 {
-			s.dismiss(shutdown)
+		if why := s.unwelcome(); why != nil {
+			s.dismiss(why)
 		}
 		return
 	}

@@ -61,7 +61,7 @@ func (x *exchange) halfway() bool {
 // unwanted reports whether what still runs has no use without its client: in a
 // block it will be rolled back anyway, and a time-out is there to end it.
 func (x *exchange) unwanted() bool {
-	return x.status != wire.Idle || x.late != nil || x.s.env.cancelOnDisconnect || x.s.env.aborting.Load()
+	return x.status != wire.Idle || x.late != nil || x.s.env.cancelOnDisconnect.Load() || x.s.env.aborting.Load()
 }
 
 // cancelPatience bounds the cancel of a query whose client has gone.

@@ -52,7 +52,7 @@ func (e *Env) Welcome(ctx context.Context, p *Pool, login *auth.Login, raw loop.
 	}
 	// A look at once: TLS may hold bytes already, and weir may be stopping.
 	l.Post(loop.Func(func() {
-		if s.State() == Idle && (s.client.TLS() != nil || e.draining.Load()) {
+		if s.State() == Idle && (s.client.TLS() != nil || s.unwelcome() != nil) {
 			l.Go(s)
 		}
 	}))

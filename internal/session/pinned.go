@@ -49,7 +49,7 @@ func (s *Session) describePin(now time.Time) (observe.Pin, bool) {
 // warnLater has the log warn of a client that is pinned for long. The timer is
 // stopped where the pin ends before that.
 func (s *Session) warnLater() *time.Timer {
-	after := s.pool.config.PinWarnAfter
+	after := s.pool.config().PinWarnAfter
 	if after <= 0 {
 		return nil
 	}

@@ -43,7 +43,7 @@ type pinQueue struct {
 // that mostly leaves nothing, such as a lock that is only tried, and that its
 // client does not expect to wait.
 func (p *Pool) room(spare bool) int {
-	most := p.config.MaxPinned.Of(p.conns.Status().Limit)
+	most := p.config().MaxPinned.Of(p.conns.Status().Limit)
 	if spare {
 		most++
 	}
@@ -114,7 +114,7 @@ func (x *exchange) admitted(spare bool) bool {
 func (w *pinQueue) lineUp() {
 	p := w.s.pool
 	w.since = time.Now()
-	w.timer = w.s.client.Loop().After(p.config.AcquireTimeout, loop.Func(w.late))
+	w.timer = w.s.client.Loop().After(p.config().AcquireTimeout, loop.Func(w.late))
 	room := p.room(w.spare)
 	p.places.mu.Lock()
 	defer p.places.mu.Unlock()
@@ -169,11 +169,11 @@ func (p *Pool) pinTimeout() error {
 	return &sqlstate.Error{
 		Code: sqlstate.TooManyConnections,
 		Message: fmt.Sprintf("query_wait_timeout: too many clients of role %q keep their connections to PostgreSQL: none let go of one within %v",
-			p.target.User(), p.config.AcquireTimeout),
+			p.target().User(), p.config().AcquireTimeout),
 		Detail: fmt.Sprintf("pool %q as %q: at most %d clients may be pinned, %d wait; %s.",
 			p.database, p.user, p.room(false), n+1, strings.Join(p.holders(namedHolders), "; ")),
 		Hint: fmt.Sprintf("End what pins them, or raise pool.max_pinned, which is %s of at most %d connections.",
-			p.config.MaxPinned, p.conns.Status().Limit),
+			p.config().MaxPinned, p.conns.Status().Limit),
 		Routine: pool.QueueTimeout,
 	}
 }

@@ -26,18 +26,12 @@ type Pool struct {
 	env      *Env
 	database string // for messages and figures, see titleOf
 	user     string
-	config   config.Pool
-	target   *upstream.Target
 	stats    *observe.PoolStats
 	conns    *pool.Pool[*Upstream]
-	server   *pool.Server
-	budgets  map[upstream.Scope]*pool.Budget
+	start    map[string]string // settings that each connection starts with
 
-	databases Databases
-
-	start map[string]string // settings that each connection starts with
-
-	prepare func(ctx context.Context) (map[string]string, error)
+	options atomic.Pointer[PoolOptions] // what it is made of now; see Reconfigure
+	gone    atomic.Pointer[sqlstate.Error]
 
 	users     atomic.Int64         // clients, and logins under way
 	lore      atomic.Pointer[lore] // nil until the first login has asked
@@ -74,27 +68,31 @@ type PoolOptions struct {
 func (e *Env) NewPool(o PoolOptions) *Pool {
 	title := titleOf(o)
 	p := &Pool{
-		env:       e,
-		database:  title,
-		user:      o.User,
-		config:    o.Config,
-		target:    o.Target,
-		prepare:   o.Prepare,
-		server:    o.Server,
-		budgets:   o.Budgets,
-		databases: o.Databases,
-		start:     o.Start,
-		stats:     observe.NewPoolStats(title, o.User, e.loops.Len()),
-		welcomes:  make(map[Settings]*welcome),
-		open:      make(map[*Upstream]struct{}),
+		env:      e,
+		database: title,
+		user:     o.User,
+		start:    o.Start,
+		stats:    observe.NewPoolStats(title, o.User, e.loops.Len()),
+		welcomes: make(map[Settings]*welcome),
+		open:     make(map[*Upstream]struct{}),
 	}
-	p.conns = pool.New(pool.Config[*Upstream]{
+	p.options.Store(&o)
+	p.conns = pool.New(p.limits(&o), o.budgets()...)
+	return p
+}
+
+// budgets lists the budgets in no order.
+func (o *PoolOptions) budgets() []*pool.Budget { return slices.Collect(maps.Values(o.Budgets)) }
+
+// limits is what the pool of connections is told of o.
+func (p *Pool) limits(o *PoolOptions) pool.Config[*Upstream] {
+	return pool.Config[*Upstream]{
 		Database:       o.Target.Database(),
 		User:           o.Target.User(),
 		Min:            o.Config.Min,
 		Max:            o.Config.Max,
 		Source:         "pool.max",
-		Loops:          e.loops.Len(),
+		Loops:          p.env.loops.Len(),
 		AcquireTimeout: o.Config.AcquireTimeout,
 		IdleTimeout:    o.Config.IdleTimeout,
 		Lifetime:       o.Config.Lifetime,
@@ -106,23 +104,30 @@ func (e *Env) NewPool(o PoolOptions) *Pool {
 		Classify:       p.classify,
 		Oldest:         p.oldest,
 		Server:         o.Server,
-		Logger:         e.log,
-	}, slices.Collect(maps.Values(o.Budgets))...)
-	return p
+		Logger:         p.env.log,
+	}
 }
+
+// config is the pool's settings as they are now.
+func (p *Pool) config() *config.Pool { return &p.options.Load().Config }
+
+// target is where its connections go to now, and as whom.
+func (p *Pool) target() *upstream.Target { return p.options.Load().Target }
 
 // name is how messages call the pool.
 func (p *Pool) name() string { return p.database + "/" + p.user }
 
 // sessionMode reports whether a client keeps its upstream until it leaves.
 func (p *Pool) sessionMode() bool {
-	return p.config.Mode == config.Session || !p.config.Pooling
+	c := p.config()
+	return c.Mode == config.Session || !c.Pooling
 }
 
 // connect opens a connection and registers it with a loop. It runs on a
 // goroutine of its own.
 func (p *Pool) connect(ctx context.Context, index int) (*Upstream, error) {
-	prepared, err := p.prepare(ctx)
+	o := p.options.Load()
+	prepared, err := o.Prepare(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -130,14 +135,14 @@ func (p *Pool) connect(ctx context.Context, index int) (*Upstream, error) {
 	maps.Copy(params, prepared)
 	maps.Copy(params, p.start)
 	began := time.Now()
-	login, err := p.target.Login(ctx, params)
+	login, err := o.Target.Login(ctx, params)
 	if err != nil {
 		return nil, err
 	}
 	p.stats.Connect.Observe(index, time.Since(began))
 	up := &Upstream{pool: p, settings: noSettings}
 	_, up.bounded = params[statementTimeout]
-	up.Prepared.Limit(p.config.MaxPreparedStatements)
+	up.Prepared.Limit(o.Config.MaxPreparedStatements)
 	if err := up.Adopt(login, p.env.loops.Loop(index), up); err != nil {
 		return nil, fmt.Errorf("cannot watch a new connection to %s: %w", login.Address, err)
 	}
@@ -160,7 +165,7 @@ func (p *Pool) classify(err error) pool.Failure {
 	return pool.Failure{
 		Kind:   kinds[upstream.Classify(err)],
 		Client: sqlstate.From(err),
-		Budget: p.budgets[upstream.FullScope(err)],
+		Budget: p.options.Load().Budgets[upstream.FullScope(err)],
 	}
 }
 

@@ -129,7 +129,7 @@ func (x *exchange) parseNamed(m wire.ParseMessage, st *statement, size int) bool
 		x.provoke(size, &sqlstate.Error{
 			Code:    sqlstate.OutOfMemory,
 			Message: "this client's prepared statements take too much memory",
-			Detail:  fmt.Sprintf("They take %d bytes; with this one they would take more than pool.max_statement_bytes = %d.", x.s.bytes, x.pool().config.MaxStatementBytes),
+			Detail:  fmt.Sprintf("They take %d bytes; with this one they would take more than pool.max_statement_bytes = %d.", x.s.bytes, x.pool().config().MaxStatementBytes),
 			Hint:    "Close prepared statements that are not used any more, or raise pool.max_statement_bytes.",
 		})
 		return true
@@ -208,7 +208,7 @@ func (x *exchange) closeAlone(size int) bool {
 
 // tooMuch reports whether st is more than the client may have prepared.
 func (x *exchange) tooMuch(st *statement) bool {
-	limit := x.pool().config.MaxStatementBytes
+	limit := x.pool().config().MaxStatementBytes
 	return limit > 0 && int64(x.s.bytes+st.size()) > limit
 }
 

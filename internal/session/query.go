@@ -44,7 +44,7 @@ func (q *query) Serve(t *loop.Task) {
 	defer s.env.giveBack(x)
 	x.start(s, t)
 	if !x.attach(q.up) {
-		q.err = &sqlstate.Error{Code: sqlstate.ConnectionFailure, Message: "connection to PostgreSQL at " + q.pool.target.Address() + " was lost"}
+		q.err = &sqlstate.Error{Code: sqlstate.ConnectionFailure, Message: "connection to PostgreSQL at " + q.pool.target().Address() + " was lost"}
 		return
 	}
 	x.rowsOf = make(map[string]string)

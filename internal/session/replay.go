@@ -117,7 +117,7 @@ func (x *exchange) bringWaiting() error {
 // the same write. Its answer is not waited for, but has to come in connect_timeout
 // as that of any command of weir's own: else the upstream hangs.
 func (x *exchange) goAhead() {
-	x.over = x.limit(x.pool().config.ConnectTimeout)
+	x.over = x.limit(x.pool().config().ConnectTimeout)
 	x.up.Prepared.Unnamed = nil // a simple query ends it
 	x.due.push(answer{kind: ahead})
 	x.toUp.insert(func(out []byte) []byte { return wire.AppendQuery(out, x.script) })

@@ -65,7 +65,7 @@ func (x *exchange) retry(cause error) bool {
 	if x.due.empty() {
 		return false
 	}
-	cfg := &x.pool().config
+	cfg := x.pool().config()
 	switch {
 	case x.hurt != nil && x.hurt.undone:
 		x.hurt = nil // PostgreSQL has undone the statement, and said so, before it went
@@ -133,7 +133,7 @@ func (x *exchange) conflicts(code sqlstate.Code) bool {
 	if code != serializationFailure && code != deadlockDetected && !x.onStandby(code) {
 		return false
 	}
-	if !x.pool().config.RetryConflicts || x.s.tries >= conflictTries || !x.repeatable() {
+	if !x.pool().config().RetryConflicts || x.s.tries >= conflictTries || !x.repeatable() {
 		return false
 	}
 	text, ok := x.lone()

@@ -15,13 +15,13 @@ const readOnlyTransaction sqlstate.Code = "25006"
 // that itself, as in_hot_standby, since PostgreSQL 14 (xlog.c, RecoveryInProgress,
 // which is what pg_is_in_recovery returns).
 func (x *exchange) onStandby(code sqlstate.Code) bool {
-	return code == readOnlyTransaction && x.up.Params["in_hot_standby"] == "on" && x.pool().target.WantsPrimary()
+	return code == readOnlyTransaction && x.up.Params["in_hot_standby"] == "on" && x.pool().target().WantsPrimary()
 }
 
 // leaveStandby has all pools of the server look for the primary elsewhere: their
 // upstreams are closed, those in use once they are let go, and the host is tried
 // last from now on.
 func (p *Pool) leaveStandby(address string) {
-	p.target.Avoid(address)
-	p.server.Recycle("the server is a standby")
+	p.target().Avoid(address)
+	p.options.Load().Server.Recycle("the server is a standby")
 }

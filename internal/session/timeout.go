@@ -69,7 +69,7 @@ func (e *Env) sweep(now time.Time, every time.Duration) {
 				s.client.Loop().Post(loop.Func(s.checkTime))
 			}
 		case Idle:
-			if limit := s.pool.config.ClientIdleTimeout; limit > 0 && now.Sub(s.seen.since(turn, now)) >= limit {
+			if limit := s.pool.config().ClientIdleTimeout; limit > 0 && now.Sub(s.seen.since(turn, now)) >= limit {
 				s.client.Loop().Post(loop.Func(func() { s.expire(turn, limit) }))
 			}
 		case Waiting, Closing, Closed:
@@ -114,7 +114,7 @@ func (s *Session) checkTime() {
 
 // overdue returns the error of the time-out that is over, nil where none is.
 func (x *exchange) overdue(now time.Time) *sqlstate.Error {
-	c := &x.pool().config
+	c := x.pool().config()
 	over := func(limit time.Duration, since time.Time) bool { return limit > 0 && now.Sub(since) >= limit }
 	switch {
 	case x.between():

@@ -104,7 +104,7 @@ func (p *Pool) ask(ctx context.Context, s Settings) (map[string]string, Settings
 		e := &errand{pool: p, up: up, settings: s, done: make(chan struct{})}
 		up.Stream.Loop().Post(loop.Func(func() { up.Stream.Loop().Go(e) }))
 		<-e.done // in connect_timeout
-		if !e.lost || time.Since(began) > p.config.AcquireTimeout {
+		if !e.lost || time.Since(began) > p.config().AcquireTimeout {
 			return e.params, e.said, e.err
 		}
 	}
@@ -138,7 +138,7 @@ func (e *errand) Serve(t *loop.Task) {
 	}
 	e.err = s.refused
 	if e.lost = e.err == nil; e.lost {
-		e.err = &sqlstate.Error{Code: sqlstate.ConnectionFailure, Message: fmt.Sprintf("connection to PostgreSQL at %s was lost during a login", e.pool.target.Address())}
+		e.err = &sqlstate.Error{Code: sqlstate.ConnectionFailure, Message: fmt.Sprintf("connection to PostgreSQL at %s was lost during a login", e.pool.target().Address())}
 	}
 }
 

@@ -5,6 +5,7 @@ package upstream
 import (
 	"crypto/tls"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,6 +19,7 @@ const maxLoginMessage = 1 << 20 // 1 MiB
 // Target is where PostgreSQL is and as whom to log in, parsed once. It does
 // not change, so any number of goroutines may use it.
 type Target struct {
+	dsn    string // as given
 	config *pgconn.Config
 	routes []route
 	dialer dialer
@@ -44,7 +46,7 @@ func ParseTarget(dsn string) (*Target, error) {
 		return nil, fmt.Errorf("the upstream URL cannot be used: %s", parseReason(err))
 	}
 	config.MaxProtocolMessageBodyLen = maxLoginMessage
-	t := &Target{config: config, dialer: newDialer(), routes: routes(config), hosts: &Hosts{}}
+	t := &Target{dsn: dsn, config: config, dialer: newDialer(), routes: routes(config), hosts: &Hosts{}}
 	config.Fallbacks = nil
 	if err := t.takeKeys(); err != nil {
 		return nil, fmt.Errorf("the upstream URL cannot be used: %w", err)
@@ -98,6 +100,16 @@ func (t *Target) With(database, user, password string) *Target {
 		other.config.User = user
 	}
 	return &other
+}
+
+// Same reports whether a connection to other is as good as one to t: the same
+// servers, database, role, password and start-up parameters. The contents of
+// certificates and keys do not count, a connection outlives them.
+func (t *Target) Same(other *Target) bool {
+	a, b := t.config, other.config
+	return a.Database == b.Database && a.User == b.User && a.Password == b.Password &&
+		t.dsn == other.dsn && maps.Equal(a.RuntimeParams, b.RuntimeParams) &&
+		slices.Equal(t.addresses(), other.addresses())
 }
 
 // Database is the database's name. Where the URL names none it is the role's,

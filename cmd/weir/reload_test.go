@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/weir-pg/weir/internal/testpg"
+)
+
+// put replaces a file as editors and deployments do: by a rename.
+func put(t *testing.T, path, text string) {
+	t.Helper()
+	next := path + ".next"
+	if err := os.WriteFile(next, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(next, path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// shows waits until the status has some words.
+func (s *served) shows(t *testing.T, words string) {
+	t.Helper()
+	until(t, "the status to show "+words, func() bool {
+		_, body := page(s.http + "/api/v1/status")
+		return strings.Contains(strings.NewReplacer(" ", "", "\n", "").Replace(body), words)
+	})
+}
+
+func TestHangupReloads(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "weir.toml")
+	put(t, file, "pool.max = 3\n")
+	s := serve(t, "--config", file)
+	conn := connect(t, s.url)
+	s.shows(t, `"max":3`)
+	put(t, file, "pool.max = 4\nlog.level = \"debug\"\n")
+	s.signal(t, syscall.SIGHUP)
+	s.shows(t, `"changed":["pool.max","log.level"]`)
+	s.shows(t, `"max":4`)
+	if err := query(t, conn, "select 1"); err != nil {
+		t.Errorf("a client was dropped: %v", err)
+	}
+	terminated := "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+	testpg.Exec(t, s.upstream, terminated) // which is worth a line at that level
+	s.wait(t, "level=DEBUG")
+}
+
+func TestAChangedFileReloads(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(t *testing.T, dir, text string){
+		"renamed": func(t *testing.T, dir, text string) { put(t, filepath.Join(dir, "weir.toml"), text) },
+		"written": func(t *testing.T, dir, text string) {
+			if err := os.WriteFile(filepath.Join(dir, "weir.toml"), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		},
+		// As Kubernetes does: weir.toml -> ..data/weir.toml, ..data -> the present folder.
+		"folder swapped": func(t *testing.T, dir, text string) {
+			folder := filepath.Join(dir, "..next")
+			put(t, filepath.Join(mkdir(t, folder), "weir.toml"), text)
+			if err := os.Symlink(folder, filepath.Join(dir, "..data.next")); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(filepath.Join(dir, "..data.next"), filepath.Join(dir, "..data")); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			put(t, filepath.Join(mkdir(t, filepath.Join(dir, "..first")), "weir.toml"), "pool.max = 3\n")
+			for link, to := range map[string]string{"..data": "..first", "weir.toml": "..data/weir.toml"} {
+				if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s := serve(t, "--config", filepath.Join(dir, "weir.toml"))
+			connect(t, s.url)
+			s.shows(t, `"max":3`)
+			change(t, dir, "pool.max = 4\n")
+			s.shows(t, `"max":4`)
+		})
+	}
+}
+
+func mkdir(t *testing.T, path string) string {
+	t.Helper()
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestAFileWithMistakesChangesNothing(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "weir.toml")
+	put(t, file, "pool.max = 3\n")
+	s := serve(t, "--config", file)
+	conn := connect(t, s.url)
+	put(t, file, "pool.max = 0\npool.mim = 1\n")
+	s.signal(t, syscall.SIGHUP)
+	s.wait(t, `not reloaded.*pool.max`)
+	s.wait(t, `not reloaded.*did you mean pool.min`)
+	s.shows(t, `"max":3`)
+	if _, body := page(s.http + "/metrics"); !strings.Contains(body, "weir_config_reload_success 0") {
+		t.Error("/metrics does not say that the reload failed")
+	}
+	if err := query(t, conn, "select 1"); err != nil {
+		t.Errorf("a client was dropped: %v", err)
+	}
+	put(t, file, "pool.max = 5\n")
+	s.shows(t, `"max":5`)
+	if _, body := page(s.http + "/metrics"); !strings.Contains(body, "weir_config_reload_success 1") {
+		t.Error("/metrics does not say that the next reload did not fail")
+	}
+}
