@@ -161,9 +161,6 @@ func (g *Gateway) welcome(conn net.Conn) {
 
 // admit finds the pool of a client that has proved who it is, and greets it.
 func (g *Gateway) admit(login *auth.Login, raw *upstream.Swap) error {
-	if g.draining.Load() {
-		return errClosing
-	}
 	if g.env.Len() >= g.setup.Load().maxClients {
 		return g.tooManyClients()
 	}

@@ -209,17 +209,51 @@ func TestShutdownClosesEverySocket(t *testing.T) {
 	})
 }
 
+// TestShutdownPauseLetsLoadBalancersNotice: those who have not noticed yet send
+// clients on, who must be served.
 func TestShutdownPauseLetsLoadBalancersNotice(t *testing.T) {
 	t.Parallel()
 	g := open(t, database(t), func(c *weir.Config) { c.ShutdownPause = time.Hour })
 	ctx, stop := context.WithCancel(t.Context())
 	stopped := g.shutdown(ctx)
 	until(t, "the gateway not to be ready", func() bool { return g.Ready(t.Context()) != nil })
-	if _, err := g.try(t); code(err) != "57P01" {
-		t.Errorf("a client that comes in the pause got %v, want 57P01", err)
+	conn := g.connect(t)
+	for range 3 {
+		must(t, conn, "select 1")
 	}
 	stop()
 	_ = ended(t, stopped) // ctx ended it early
+}
+
+// TestShutdownSpreadsTheFarewells has clients leave one after the other; until
+// its turn each is served.
+func TestShutdownSpreadsTheFarewells(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), func(c *weir.Config) { c.ShutdownSpread = 2 * time.Second })
+	const clients = 40
+	for range clients {
+		g.connect(t)
+	}
+	busy := g.connect(t)
+	must(t, busy, "begin")
+	must(t, busy, "select 1")
+	stopped := g.shutdown(bounded(t))
+	least := clients + 1
+	steps := 0
+	until(t, "the idle clients to be sent away", func() bool {
+		if n := g.Status().Clients.Total; n < least {
+			least = n
+			steps++
+		}
+		return least <= 1
+	})
+	if steps < 5 {
+		t.Errorf("%d clients left in %d steps", clients, steps)
+	}
+	must(t, busy, "commit")
+	if err := ended(t, stopped); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestASecondShutdownIsHarmless(t *testing.T) {

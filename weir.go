@@ -130,15 +130,16 @@ var errClosing = &sqlstate.Error{
 	Message:  "terminating connection because weir is shutting down",
 }
 
-// Shutdown ends the gateway. It takes no new clients, sends idle ones away with
-// 57P01, and the others when their transaction has ended. When ctx ends first,
+// Shutdown ends the gateway. Ready fails from then on; after Config.ShutdownPause
+// it takes no new clients, sends idle ones away with 57P01, over
+// Config.ShutdownSpread, and the others when their transaction has ended. When ctx ends first,
 // the transactions still in progress are cut and the error says how many.
 // Afterwards weir has no connection to PostgreSQL.
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	g.draining.Store(true)
 	g.pause(ctx)
 	err := g.stopListening()
-	gone := g.env.Drain()
+	gone := g.env.Drain(ctx, g.config().ShutdownSpread)
 	select {
 	case <-gone:
 	case <-ctx.Done():

@@ -25,6 +25,16 @@ func (l *loader) check() {
 	l.checkUpstreams()
 	l.checkTLS()
 	l.checkCache()
+	l.checkShutdown()
+}
+
+// checkShutdown compares what a stop waits for with what it may take.
+func (l *loader) checkShutdown() {
+	key := "shutdown_spread"
+	if l.ShutdownSpread > 0 && l.ShutdownPause+l.ShutdownSpread >= l.ShutdownTimeout && !l.bad[key] && !l.bad["shutdown_pause"] && !l.bad["shutdown_timeout"] {
+		l.wrong(key, l.origins[key], l.ShutdownSpread.String(), fmt.Sprintf(
+			"with shutdown_pause = %v, expected less than shutdown_timeout, which is %v and cuts what is left", l.ShutdownPause, l.ShutdownTimeout))
+	}
 }
 
 // checkCache says that the cache that was asked for is not there. Without it

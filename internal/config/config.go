@@ -31,6 +31,7 @@ type Config struct {
 	ClientLoginTimeout time.Duration // the client's part of a login; never 0
 	ShutdownTimeout    time.Duration // most that transactions in progress get; 0: cut them
 	ShutdownPause      time.Duration // between /readyz failing and the first farewell
+	ShutdownSpread     time.Duration // from the first farewell to the last, for clients between transactions
 	ClientDisconnect   Disconnect
 	ClientTLS          TLS
 	Log                Log

@@ -219,6 +219,11 @@ var settings = []setting[Config]{
 		cell: at(duration(0), func(c *Config) *time.Duration { return &c.ShutdownPause }),
 	},
 	{
+		key: "shutdown_spread", preset: "0s",
+		help: "clients are sent away one after the other over this time, so that they do not all connect elsewhere at once; 0 for all at once",
+		cell: at(duration(0), func(c *Config) *time.Duration { return &c.ShutdownSpread }),
+	},
+	{
 		key: "loops", preset: "0", fixed: true,
 		help: "event loops; 0 for one for every two processors",
 		cell: at(integer(0, unbounded), func(c *Config) *int { return &c.Loops }),

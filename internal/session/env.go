@@ -28,8 +28,8 @@ type Env struct {
 
 	cancelOnDisconnect atomic.Bool
 
-	draining atomic.Bool // weir is stopping: clients that become idle are sent away
-	aborting atomic.Bool // weir stops now: whatever runs is cut
+	farewell atomic.Int64 // clients with a process id below it are sent away, see Drain; 0: nobody
+	aborting atomic.Bool  // weir stops now: whatever runs is cut
 
 	mu         sync.Mutex
 	maxClients int                 // guarded by mu
@@ -152,53 +152,6 @@ func (e *Env) allRelays() []*relay {
 	return slices.Collect(maps.Values(e.relays))
 }
 
-// Drain sends every client away as soon as it is between transactions: idle
-// ones now, the others when their transaction ends. Those that replicate know
-// no such moment, and stay until Abort. The channel is closed once none is
-// left. New clients are the caller's to keep out.
-func (e *Env) Drain() <-chan struct{} {
-	e.draining.Store(true)
-	e.mu.Lock()
-	gone := e.empty
-	if gone == nil {
-		gone = make(chan struct{})
-		if len(e.sessions)+len(e.relays) == 0 {
-			close(gone)
-		} else {
-			e.empty = gone
-		}
-	}
-	e.mu.Unlock()
-	e.onLoops((*Session).look)
-	return gone
-}
-
-// unwelcome says why a client without an upstream has to go; nil where it may
-// stay. One whose BEGIN is held back is in a transaction.
-func (s *Session) unwelcome() *sqlstate.Error {
-	switch {
-	case len(s.opening) > 0:
-		return nil
-	case s.env.draining.Load():
-		return shutdown
-	}
-	return s.pool.gone.Load()
-}
-
-// look has a client that asks nothing find out whether it may stay, and whether
-// it keeps its upstream.
-func (s *Session) look() {
-	switch s.State() {
-	case Idle:
-		if why := s.unwelcome(); why != nil && !s.client.Readable() {
-			s.dismiss(why)
-		}
-	case Active:
-		s.client.Wake() // it may be idle, and keep its upstream
-	case Waiting, Closing, Closed:
-	}
-}
-
 // abortPatience is how long PostgreSQL may take to cancel what is cut.
 const abortPatience = 5 * time.Second
 
@@ -207,6 +160,7 @@ const abortPatience = 5 * time.Second
 // it is left at PostgreSQL; an upstream that does not answer is cut.
 func (e *Env) Abort(gone <-chan struct{}) {
 	e.aborting.Store(true)
+	e.farewell.Store(everyone)
 	e.onLoops((*Session).abort)
 	for _, r := range e.allRelays() {
 		r.stop()
