@@ -4,8 +4,11 @@ package weir_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/weir-pg/weir/internal/testpg"
 )
@@ -107,9 +110,17 @@ func (c *crew) checkWorker(t *testing.T, w *worker) {
 		if excused[t.Name()] != "" {
 			complain = t.Logf
 		}
-		complain("client %d (%s) only reads, and saw %v", w.client, w.name, w.disturbed)
+		complain("client %d (%s) only reads, and saw %v: %s", w.client, w.name, w.disturbed, detail(w.disturbed))
 	}
 	must(t, w.conn, "select 1")
+}
+
+// detail is the DETAIL of an error, "" where it has none.
+func detail(err error) string {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e.Detail
+	}
+	return ""
 }
 
 // checkPools checks that every upstream is idle, and that the budgets count

@@ -55,6 +55,7 @@ func (x *exchange) upstreamLost(cause error) {
 		x.s.forgetOpening()
 	}
 	x.s.lost = inBlock
+	x.s.tries, x.s.losses = 0, 0
 	x.answerLost(ends, err)
 }
 

@@ -33,7 +33,7 @@ func (x *exchange) reads() bool {
 	if text == "" {
 		return x.s.tries < unsentTries // nothing was to be executed
 	}
-	if x.s.tries > 0 {
+	if x.s.losses > 0 {
 		x.pool().suspect(text)
 		return false
 	}

@@ -192,7 +192,9 @@ func (x *exchange) ready(size int) {
 	if asked {
 		x.s.settleGuesses()
 		x.observeQuery()
-		x.s.tries = 0
+		if x.hurt == nil { // else it will be asked again
+			x.s.tries, x.s.losses = 0, 0
+		}
 	}
 	if x.due.empty() {
 		x.synced = true

@@ -105,6 +105,9 @@ func (x *exchange) startOver(why observe.Retry, cause error) {
 	x.fatal, x.asking = nil, 0
 	x.pause(retryPause << x.s.tries)
 	x.s.tries++
+	if why == observe.Read {
+		x.s.losses++
+	}
 	x.toUp.replay()
 }
 

@@ -86,6 +86,7 @@ type Session struct {
 	lost     bool      // its upstream was lost inside a transaction block
 	opening  []string  // a block that it has begun and PostgreSQL has not, see begin.go
 	tries    uint8     // how often the request under way was asked again
+	losses   uint8     // how often because its upstream was lost while it ran
 	doubt    *doubt    // what must be known before it may be
 	ending   ending    // how far it is with ending a lost block
 	refused  error     // why its wait ended in vain

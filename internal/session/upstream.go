@@ -92,7 +92,7 @@ func (x *exchange) acquire(typ byte, size int) bool {
 func (x *exchange) refuseRequest(typ byte, size int) {
 	err := *sqlstate.From(x.s.refused)
 	err.Severity = sqlstate.SeverityError
-	x.s.refused, x.s.doubt, x.s.tries = nil, nil, 0
+	x.s.refused, x.s.doubt, x.s.tries, x.s.losses = nil, nil, 0, 0
 	x.s.failBlock()
 	status := x.s.blockStatus()
 	x.s.yieldPlace()
