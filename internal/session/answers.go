@@ -31,7 +31,7 @@ type answer struct {
 	fate    fate
 	unnamed bool            // Parse, Close: of the unnamed statement
 	adds    bool            // Parse: it gave the upstream a named statement
-	name    string          // Parse, Close: the client's name for the statement
+	name    string          // Parse, Bind, Describe, Close: the client's name for the statement, "" where it has none
 	st      *statement      // Parse, Bind, Describe, Execute: the statement, where it matters
 	before  *statement      // Parse, Close of the unnamed statement: what it was
 	prev    *prepared       // Close: what name stood for

@@ -7,13 +7,20 @@ package session
 
 // find returns what the client calls name, nil if it has no such statement.
 func (s *Session) find(name []byte) *statement {
+	st, _ := s.lookup(name)
+	return st
+}
+
+// lookup is find with the name as it is kept, "" for the unnamed statement and
+// for none.
+func (s *Session) lookup(name []byte) (st *statement, kept string) {
 	if len(name) == 0 {
-		return s.unnamed
+		return s.unnamed, ""
 	}
 	if p, ok := s.named[string(name)]; ok {
-		return p.statement
+		return p.statement, p.name
 	}
-	return nil
+	return nil, ""
 }
 
 // setNamed gives the client a statement under a new name; the charge of p's
@@ -22,7 +29,7 @@ func (s *Session) setNamed(name string, p *prepared) {
 	if s.named == nil {
 		s.named = make(map[string]*prepared)
 	}
-	s.named[name] = p
+	s.named[name], p.name = p, name
 	s.bytes += p.size()
 }
 

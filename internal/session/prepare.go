@@ -291,7 +291,7 @@ func (x *exchange) bind(size int) bool {
 		x.refuse(violation("malformed Bind message; the connection is closed"))
 		return true
 	}
-	st := x.s.find(name)
+	st, kept := x.s.lookup(name)
 	if x.unsettled(name, st) {
 		return false
 	}
@@ -319,7 +319,7 @@ func (x *exchange) bind(size int) bool {
 	} else {
 		x.prepare(st, name)
 	}
-	x.due.push(answer{kind: 'B', st: st, pins: pins})
+	x.due.push(answer{kind: 'B', st: st, pins: pins, name: kept})
 	x.rename(wire.Bind, size, wire.HeaderSize+len(portal)+1, name, st)
 	return true
 }
@@ -417,13 +417,13 @@ func (x *exchange) describe(size int) bool {
 		x.due.push(answer{kind: 'D'})
 		return true
 	}
-	st := x.s.find(name)
+	st, kept := x.s.lookup(name)
 	if x.unsettled(name, st) {
 		return false
 	}
 	x.send()
 	x.prepare(st, name)
-	x.due.push(answer{kind: 'D', st: st, name: string(name)})
+	x.due.push(answer{kind: 'D', st: st, name: kept})
 	x.rename(wire.Describe, size, wire.HeaderSize+1, name, st)
 	return true
 }

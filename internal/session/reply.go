@@ -337,7 +337,7 @@ func (x *exchange) tell(a *answer, body []byte, size int) {
 		p.discard(size)
 		p.insert(func(out []byte) []byte { return wire.AppendError(out, err) })
 	case a.st != nil && p.whole(size):
-		x.translate(a.st, body, size)
+		x.translate(a, body, size)
 	case a.added != nil:
 		x.movePosition(a.added, body, size)
 	default:
@@ -345,14 +345,17 @@ func (x *exchange) tell(a *answer, body []byte, size int) {
 	}
 }
 
-// translate forwards an error that names a statement as the upstream knows it
-// with the client's own name: that it does not exist, exists already, or needs
-// other parameters.
-func (x *exchange) translate(st *statement, body []byte, size int) {
-	theirs := []byte(`"` + st.Name + `"`)
-	name, ok := x.s.nameOf(st)
-	if st.Name == taken.Name {
-		name, ok = st.targetName, true
+// translate forwards the error that answers a, in which a statement is named as
+// the upstream knows it, with the client's own name: that it does not exist, exists
+// already, or needs other parameters.
+func (x *exchange) translate(a *answer, body []byte, size int) {
+	theirs := []byte(`"` + a.st.Name + `"`)
+	name, ok := a.name, a.name != ""
+	switch {
+	case a.st.Name == taken.Name:
+		name, ok = a.st.targetName, true
+	case !ok:
+		name, ok = x.s.nameOf(a.st)
 	}
 	if !ok || !bytes.Contains(body, theirs) {
 		x.toClient.keep(size)

@@ -107,6 +107,7 @@ type Session struct {
 type prepared struct {
 	*statement
 
+	name string // set by setNamed
 	// rows is a hash of the columns that the client was last told the statement
 	// returns, 0 where it was not told.
 	rows uint64
