@@ -109,12 +109,13 @@ type client struct {
 	through *peer
 	names   map[string]string // what it has prepared in the prepared form, by text
 	pinned  bool              // it has done what may keep it on its upstream
+	unsure  bool              // its transaction has a statement that weir cannot read
 }
 
 // connect logs a client in on both sides. What differs is a line in each.
 func (w *world) connect(i int) (got, want string, err error) {
 	c := w.clients[i]
-	c.names, c.pinned = make(map[string]string), false
+	c.names, c.pinned, c.unsure = make(map[string]string), false, false
 	if c.direct, err = dial(with(w.ground.direct, c.params), w.pids[0], i); err != nil {
 		return "", "", err
 	}
@@ -174,7 +175,7 @@ func (w *world) leave(i int) error {
 			err = fmt.Errorf("through weir: %w", e)
 		}
 	}
-	c.direct, c.through, c.pinned = nil, nil, false
+	c.direct, c.through, c.pinned, c.unsure = nil, nil, false, false
 	return err
 }
 
@@ -194,11 +195,11 @@ func (w *world) room(s step) bool {
 		if c.holds() {
 			holding++
 		}
-		if c.pinned {
+		if c.pinned || c.unsure {
 			pinned++
 		}
 	}
-	if pins(s.text) && !w.clients[s.who].pinned && w.pool > 1 && pinned >= w.pool/2 {
+	if (pins(s.text) || unread(s.text)) && !w.clients[s.who].pinned && w.pool > 1 && pinned >= w.pool/2 {
 		return false // that many may be pinned
 	}
 	return holding < w.pool || w.clients[s.who].holds() && holding <= w.pool
@@ -214,6 +215,10 @@ func pins(text string) bool {
 	text = strings.ToLower(text)
 	return slices.ContainsFunc(pinning, func(word string) bool { return strings.Contains(text, word) })
 }
+
+// unread reports whether a step has a statement that weir cannot read, which pins
+// until it has failed.
+func unread(text string) bool { return strings.Contains(text, "selekt") }
 
 // do does one step on both sides and returns the first difference, nil where
 // there is none.
@@ -245,6 +250,7 @@ func (w *world) do(s step) *difference {
 	c.pinned = c.pinned || pins(s.text)
 	want := c.direct.do(messages)
 	got := c.through.do(messages)
+	c.unsure = (c.unsure || unread(s.text)) && c.holds()
 	c.learn(s, want)
 	if slices.Contains(want, silence) || slices.Contains(want, ended) {
 		return w.differ(got, want, "PostgreSQL itself does not answer")
