@@ -72,7 +72,7 @@ func TestAPinnedClientsConnectionIsResetOrClosed(t *testing.T) {
 		"temporary table": {"create temp table t (n int)", true},
 		"prepare":         {"prepare p as select 1", true},
 		"with hold":       {"declare c cursor with hold for select 1", true},
-		"listen":          {"listen c", true},
+		"listen":          {"do $$begin execute 'listen c'; end$$", true},
 		"currval":         {"create sequence s; select nextval('s'), currval('s')", true},
 		"load":            {"load 'plpgsql'", false},
 		"seed":            {"select setseed(0.5)", false},

@@ -53,6 +53,7 @@ func snapshot(d *database, now pool.Status) observe.Pool {
 	p := d.pool.Stats().Snapshot()
 	p.Mode = d.pool.Mode()
 	p.Idle, p.Active, p.Connecting = now.Idle, now.Active, now.Connecting
+	p.Listening, p.Listeners, p.Channels = d.pool.Listening()
 	p.Min, p.Max = now.Min, now.Limit
 	p.Waiting, p.OldestWait = now.Waiting, now.OldestWait.Seconds()
 	p.Pins = d.pool.Pins()

@@ -5,6 +5,7 @@
 //   node clients.mjs compare                  does a bit of everything, and prints what it saw as JSON, a line each
 //   node clients.mjs crowd CLIENTS TIMES      connects CLIENTS at once, each of which adds TIMES to its counter,
 //                                             in transactions, and checks what it reads; prints nothing
+//   node clients.mjs listen                   listens, is notified by itself and by another, and prints what it heard
 
 import assert from 'node:assert/strict'
 import pg from 'pg'
@@ -122,5 +123,28 @@ async function crowd(clients, times) {
   await Promise.all(all.map((client) => client.end()))
 }
 
+async function listen() {
+  const one = await connect()
+  const other = await connect()
+  const heard = []
+  let tell
+  const last = new Promise((resolve) => { tell = resolve })
+  one.on('notification', ({ channel, payload, processId }) => {
+    heard.push({ channel, payload, own: processId === one.processID, others: processId === other.processID })
+    if (channel === 'last one') tell()
+  })
+  for (const sql of ['listen a', 'listen "last one"', 'begin', 'listen gone', 'rollback']) await one.query(sql)
+  await one.query("notify a, 'own'")
+  await other.query("select pg_notify('a', $1)", ['another'])
+  await other.query('notify gone')
+  await one.query('begin')
+  await other.query("notify a, 'meanwhile'")
+  await one.query('commit')
+  await other.query('notify "last one"')
+  await last
+  for (const h of heard) say('heard', h)
+  await Promise.all([one.end(), other.end()])
+}
+
 const [mode, ...numbers] = process.argv.slice(2)
-await { compare, crowd }[mode](...numbers.map(Number))
+await { compare, crowd, listen }[mode](...numbers.map(Number))

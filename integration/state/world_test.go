@@ -207,7 +207,7 @@ func (w *world) room(s step) bool {
 
 // pinning are the words after which a client may keep its upstream.
 var pinning = []string{
-	"advisory_lock", "advisory_unlock", "temp", "with hold", "prepare ", "load ", "currval", "lastval", "setseed", "listen ", "pg_temp",
+	"advisory_lock", "advisory_unlock", "temp", "with hold", "prepare ", "load ", "currval", "lastval", "setseed", "pg_temp",
 }
 
 // pins reports whether a step may pin.
@@ -293,11 +293,6 @@ func (w *world) settle() *difference {
 // compares them.
 func (w *world) hearing(c *client) *difference {
 	c.through.listen(len(c.direct.heard), patience)
-	for i := range min(len(c.through.heard), len(c.direct.heard)) {
-		if c.through.heard[i].Sender == -1 { // not translated yet
-			c.through.heard[i].Sender = c.direct.heard[i].Sender
-		}
-	}
 	if slices.Equal(c.through.heard, c.direct.heard) {
 		return nil
 	}

@@ -81,6 +81,7 @@ type Pool struct {
 
 	MaxPreparedStatements int   // statements kept on one upstream connection
 	MaxStatementBytes     int64 // bytes of prepared statement text that one client may hold
+	MaxNotificationBytes  int64 // bytes of notifications that may wait for one client
 	MaxConnecting         int   // connects in flight
 
 	DeferBegin     bool // BEGIN waits for the first statement of its transaction

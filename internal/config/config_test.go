@@ -39,7 +39,7 @@ func TestDefaults(t *testing.T) {
 		AcquireTimeout: 30 * time.Second, IdleTimeout: 30 * time.Second, Lifetime: time.Hour,
 		MaxPinned: config.Share{Percent: 50}, PinWarnAfter: time.Minute,
 		ConnectTimeout: 15 * time.Second, CheckAfter: 30 * time.Second, StatementTimeout: 30 * time.Second,
-		MaxPreparedStatements: 200, MaxStatementBytes: 16 << 20, MaxConnecting: 4,
+		MaxPreparedStatements: 200, MaxStatementBytes: 16 << 20, MaxNotificationBytes: 1 << 20, MaxConnecting: 4,
 		DeferBegin: true, RetryUnsent: true, RetryConflicts: true, RetryReads: true,
 		Pooling: true, CacheTTL: 5 * time.Minute,
 	}

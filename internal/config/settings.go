@@ -119,6 +119,11 @@ var settings = []setting[Config]{
 		cell: at(bytes(64<<10), func(c *Config) *int64 { return &c.Pool.MaxStatementBytes }),
 	},
 	{
+		key: "pool.max_notification_bytes", preset: "1MiB",
+		help: "notifications that may wait for one client that listens; beyond it is disconnected",
+		cell: at(bytes(16<<10), func(c *Config) *int64 { return &c.Pool.MaxNotificationBytes }),
+	},
+	{
 		key: "pool.max_connecting", preset: "4",
 		help: "connects in flight per pool",
 		cell: at(integer(1, mostBackends), func(c *Config) *int { return &c.Pool.MaxConnecting }),

@@ -41,10 +41,11 @@ var arrows = map[string][]string{
 	// The life of a connection, floor by floor.
 	"internal/loop":     {"internal/sqlstate", "internal/wire"},
 	"internal/upstream": {"internal/sqlstate", "internal/wire", "internal/auth", "internal/loop"},
+	"internal/listen":   {"internal/sqlstate", "internal/wire", "internal/upstream"},
 	"internal/pool":     {"internal/sqlstate", "internal/loop", "internal/upstream"},
 	"internal/session": {
 		"internal/sqlstate", "internal/wire", "internal/auth", "internal/config", "internal/observe", "internal/sqltext",
-		"internal/loop", "internal/upstream", "internal/pool",
+		"internal/loop", "internal/upstream", "internal/pool", "internal/listen",
 	},
 
 	// What reads snapshots.

@@ -80,6 +80,7 @@ func (out sink) pool(p *Pool) {
 	out.gauge(upstreamConnections, float64(p.Idle), db, user, "idle")
 	out.gauge(upstreamConnections, float64(p.Active), db, user, "active")
 	out.gauge(upstreamConnections, float64(p.Connecting), db, user, "connecting")
+	out.gauge(upstreamConnections, float64(p.Listening), db, user, "listening")
 	out.gauge(upstreamMax, float64(p.Max), db, user)
 	out.gauge(poolWaiting, float64(p.Waiting), db, user)
 	out.gauge(poolOldestWait, p.OldestWait, db, user)
@@ -93,6 +94,10 @@ func (out sink) pool(p *Pool) {
 	out.counter(deferred, p.Deferred, db, user)
 	out.counter(bytesReceived, p.BytesIn, db, user)
 	out.counter(bytesSent, p.BytesOut, db, user)
+	out.gauge(listeners, float64(p.Listeners), db, user)
+	out.gauge(listenChannels, float64(p.Channels), db, user)
+	out.counter(notifications, p.Notifications, db, user)
+	out.counter(notificationsLost, p.NotificationsLost, db, user)
 	for class, n := range p.Errors {
 		out.counter(upstreamErrors, n, db, user, class)
 	}

@@ -185,7 +185,7 @@ func TestNamesThatAreNotUTF8AreExported(t *testing.T) {
 		Budgets: []observe.Budget{{Name: "\xff"}, {Name: "\xfe"}},
 		Servers: []observe.Server{{Name: "\xff", Up: true}, {Name: "\xfe"}},
 	})
-	if got, want := strings.Count(text, "weir_upstream_connections label"), 3; got != want {
+	if got, want := strings.Count(text, "weir_upstream_connections label"), 4; got != want {
 		t.Errorf("got %d series of upstream connections, want %d:\n%s", got, want, text)
 	}
 }

@@ -44,6 +44,9 @@ func mergePools(a, b Pool) Pool {
 	a.Idle += b.Idle
 	a.Active += b.Active
 	a.Connecting += b.Connecting
+	a.Listening += b.Listening
+	a.Listeners += b.Listeners
+	a.Channels += b.Channels
 	a.Max += b.Max
 	a.Waiting += b.Waiting
 	a.OldestWait = max(a.OldestWait, b.OldestWait)
@@ -56,6 +59,8 @@ func mergePools(a, b Pool) Pool {
 	a.Deferred += b.Deferred
 	a.BytesIn += b.BytesIn
 	a.BytesOut += b.BytesOut
+	a.Notifications += b.Notifications
+	a.NotificationsLost += b.NotificationsLost
 	a.Errors = mergeCounts(a.Errors, b.Errors)
 	a.Rejects = mergeCounts(a.Rejects, b.Rejects)
 	a.Retries = mergeCounts(a.Retries, b.Retries)

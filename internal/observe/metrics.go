@@ -44,6 +44,11 @@ var (
 	bytesReceived = desc("weir_received_bytes_total", "Bytes received from clients.", "database", "user")
 	bytesSent     = desc("weir_sent_bytes_total", "Bytes sent to clients.", "database", "user")
 
+	listeners         = desc("weir_listeners", "Clients that listen to notifications by the pool's shared connection.", "database", "user")
+	listenChannels    = desc("weir_listen_channels", "Channels that the pool's shared connection listens to.", "database", "user")
+	notifications     = desc("weir_notifications_total", "Notifications given to clients.", "database", "user")
+	notificationsLost = desc("weir_notifications_dropped_total", "Notifications for clients that were disconnected because they did not read them.", "database", "user")
+
 	budgetLimit     = desc("weir_budget_limit", "Limit of connections that pools share, as configured or read from PostgreSQL.", "scope", "name")
 	budgetEffective = desc("weir_budget_effective_limit", "The limit as it is now, after PostgreSQL refused connections.", "scope", "name")
 	budgetInUse     = desc("weir_budget_in_use", "Connections that count against the limit now.", "scope", "name")

@@ -71,6 +71,10 @@ type Pool struct {
 	Min        int `json:"min"`
 	Max        int `json:"max"` // as it is now, after every limit
 
+	Listening int `json:"listening"` // 1 where there is a connection that listens for clients
+	Listeners int `json:"listeners"` // clients for which it listens
+	Channels  int `json:"channels"`  // that it listens to
+
 	Waiting     int     `json:"waiting"`
 	OldestWait  float64 `json:"oldest_wait_seconds"`
 	Utilisation float64 `json:"utilisation"` // Active / Max; filled in by [Snapshot.Summarise]
@@ -81,15 +85,17 @@ type Pool struct {
 
 	LastError string `json:"last_error,omitempty"` // why the last connect failed; empty after a success
 
-	Queries      uint64            `json:"queries"`
-	Transactions uint64            `json:"transactions"`
-	Parses       uint64            `json:"parses"`
-	Deferred     uint64            `json:"deferred_begins"`
-	BytesIn      uint64            `json:"bytes_in"`
-	BytesOut     uint64            `json:"bytes_out"`
-	Errors       map[string]uint64 `json:"errors"`  // by class of SQLSTATE
-	Rejects      map[string]uint64 `json:"rejects"` // by reason
-	Retries      map[string]uint64 `json:"retries"` // by reason
+	Queries           uint64            `json:"queries"`
+	Transactions      uint64            `json:"transactions"`
+	Parses            uint64            `json:"parses"`
+	Deferred          uint64            `json:"deferred_begins"`
+	BytesIn           uint64            `json:"bytes_in"`
+	BytesOut          uint64            `json:"bytes_out"`
+	Notifications     uint64            `json:"notifications"`      // given to clients that listen
+	NotificationsLost uint64            `json:"notifications_lost"` // not taken by clients that were disconnected for it
+	Errors            map[string]uint64 `json:"errors"`             // by class of SQLSTATE
+	Rejects           map[string]uint64 `json:"rejects"`            // by reason
+	Retries           map[string]uint64 `json:"retries"`            // by reason
 
 	Wait        Latency `json:"wait"`
 	Query       Latency `json:"query"`

@@ -19,6 +19,9 @@ type PoolStats struct {
 	BytesIn      *Counter // received from clients
 	BytesOut     *Counter // sent to clients
 
+	Notifications     *Counter // given to clients that listen
+	NotificationsLost *Counter // that clients which were disconnected did not take
+
 	Errors  Errors  // what PostgreSQL answered
 	Rejects Rejects // what weir answered instead of asking PostgreSQL
 	Retries Retries // what weir asked PostgreSQL again
@@ -40,6 +43,9 @@ func NewPoolStats(database, user string, shards int) *PoolStats {
 		Deferred:     NewCounter(shards),
 		BytesIn:      NewCounter(shards),
 		BytesOut:     NewCounter(shards),
+
+		Notifications:     NewCounter(shards),
+		NotificationsLost: NewCounter(shards),
 	}
 }
 
@@ -47,20 +53,22 @@ func NewPoolStats(database, user string, shards int) *PoolStats {
 // here. Mode, connections, queue and limits are the caller's to fill in.
 func (s *PoolStats) Snapshot() Pool {
 	return Pool{
-		Database:     s.Database,
-		User:         s.User,
-		Queries:      s.Queries.Value(),
-		Transactions: s.Transactions.Value(),
-		Parses:       s.Parses.Value(),
-		Deferred:     s.Deferred.Value(),
-		BytesIn:      s.BytesIn.Value(),
-		BytesOut:     s.BytesOut.Value(),
-		Errors:       s.Errors.Values(),
-		Rejects:      s.Rejects.Values(),
-		Retries:      s.Retries.Values(),
-		Wait:         s.Wait.Snapshot().Latency(),
-		Query:        s.Query.Snapshot().Latency(),
-		Transaction:  s.Transaction.Snapshot().Latency(),
-		Connect:      s.Connect.Snapshot().Latency(),
+		Database:          s.Database,
+		User:              s.User,
+		Queries:           s.Queries.Value(),
+		Transactions:      s.Transactions.Value(),
+		Parses:            s.Parses.Value(),
+		Deferred:          s.Deferred.Value(),
+		BytesIn:           s.BytesIn.Value(),
+		BytesOut:          s.BytesOut.Value(),
+		Notifications:     s.Notifications.Value(),
+		NotificationsLost: s.NotificationsLost.Value(),
+		Errors:            s.Errors.Values(),
+		Rejects:           s.Rejects.Values(),
+		Retries:           s.Retries.Values(),
+		Wait:              s.Wait.Snapshot().Latency(),
+		Query:             s.Query.Snapshot().Latency(),
+		Transaction:       s.Transaction.Snapshot().Latency(),
+		Connect:           s.Connect.Snapshot().Latency(),
 	}
 }

@@ -40,6 +40,7 @@ type answer struct {
 	copies  int             // Query, Execute, Sync: how many ends of a copy were sent after it
 	err     *sqlstate.Error // replaced: weir's own
 	added   *insertions     // Query: what weir has put into it; mostly nil
+	steps   []step          // Query: the statements that are followed, see journal
 }
 
 const (
@@ -81,6 +82,9 @@ func (q *answers) reset() {
 }
 
 func (q *answers) empty() bool { return q.head == len(q.list) }
+
+// last reports whether one answer is due.
+func (q *answers) last() bool { return q.head == len(q.list)-1 }
 
 // between reports whether what is sent next begins a group.
 func (q *answers) between() bool { return q.empty() || q.list[len(q.list)-1].ends() }

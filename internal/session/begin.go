@@ -35,6 +35,7 @@ func (x *exchange) holdBack(typ byte, size int) bool {
 		x.s.setUnnamed(nil) // as any simple query does
 		x.toUp.discard(size)
 		status := x.s.blockStatus()
+		x.announce(status)
 		x.toClient.insert(func(out []byte) []byte { return wire.AppendReady(wire.AppendComplete(out, tag), status) })
 		return true
 	case wire.Parse, wire.Bind:

@@ -38,6 +38,7 @@ func (x *exchange) holdBackGroup(typ byte, size int) bool {
 	}
 	x.toUp.discard(g.size)
 	status := x.s.blockStatus()
+	x.announce(status)
 	x.toClient.insert(func(out []byte) []byte {
 		return wire.AppendReady(wire.AppendComplete(append(out, g.reply...), tag), status)
 	})

@@ -88,7 +88,11 @@ func (x *exchange) limit(patience time.Duration) (over func() (late bool)) {
 // settleDue waits until all answers are in.
 func (x *exchange) settleDue() {
 	for !x.due.empty() {
-		if !x.exchangeUpstream() && !x.due.empty() {
+		moved := x.exchangeUpstream()
+		if x.toClient.crowded() { // the upstream is not read before the client takes some
+			moved = x.deliver() || moved
+		}
+		if !moved && !x.due.empty() {
 			x.task.Park()
 		}
 	}

@@ -25,6 +25,7 @@ type Env struct {
 	dictionary *Dictionary
 	idle       [][]*exchange      // by loop; each belongs to its loop's goroutine
 	sweepEvery chan time.Duration // holds what KeepTime has not heard of yet
+	backends   backends
 
 	cancelOnDisconnect atomic.Bool
 

@@ -77,6 +77,7 @@ type exchange struct {
 	over      func() bool       // ends the time for what went ahead; nil where nothing did
 	script    []byte            // storage for what brings the client's settings
 	complain  *sqlstate.Error   // what the upstream answered to a command of weir's own
+	listen    listening         // what LISTEN and NOTIFY leave to be done
 }
 
 // run serves the client until it is idle, waits in the queue, or has left. Each
@@ -88,10 +89,13 @@ func (x *exchange) run() {
 		if x.up != nil {
 			moved = x.exchangeUpstream() || moved
 		}
+		moved = x.hear() || moved
 		moved = x.deliver() || moved
 		switch {
 		case x.up != nil && x.hurt != nil && x.due.empty():
 			x.mend()
+		case x.up != nil && x.unsettledListening() && x.between():
+			x.settleListening()
 		case x.up != nil && x.leaving && !moved:
 			x.leave()
 		case x.up != nil && x.undecided() && x.between():
@@ -273,6 +277,7 @@ func (x *exchange) start(s *Session, t *loop.Task) {
 	x.hurt, x.healed, x.answering, x.former = nil, false, false, Settings{}
 	x.complain, x.fatal, x.asking, x.cancelled, x.opened, x.late = nil, nil, 0, false, false, nil
 	x.notes = nil
+	x.listen = listening{}
 }
 
 // end puts the client down: what it sent ahead and the state of a refused

@@ -15,6 +15,7 @@ func (x *exchange) leaves(e effect) {
 	x.sets = x.sets || e.sets
 	x.touched = x.touched || e.touches
 	x.hidden = append(x.hidden, e.hidden...)
+	x.noteListening(e)
 	if e.vacates != nil {
 		x.vacate(e.vacates)
 	}

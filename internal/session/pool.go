@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/weir-pg/weir/internal/config"
+	"github.com/weir-pg/weir/internal/listen"
 	"github.com/weir-pg/weir/internal/observe"
 	"github.com/weir-pg/weir/internal/pool"
 	"github.com/weir-pg/weir/internal/sqlstate"
@@ -29,11 +30,13 @@ type Pool struct {
 	stats    *observe.PoolStats
 	conns    *pool.Pool[*Upstream]
 	start    map[string]string // settings that each connection starts with
+	hub      *listen.Hub       // listens for the clients
 
 	options atomic.Pointer[PoolOptions] // what it is made of now; see Reconfigure
 	gone    atomic.Pointer[sqlstate.Error]
 
 	users     atomic.Int64         // clients, and logins under way
+	listeners atomic.Int64         // clients for which the hub listens
 	lore      atomic.Pointer[lore] // nil until the first login has asked
 	sequences atomic.Bool          // a client has asked for currval or lastval
 
@@ -78,6 +81,7 @@ func (e *Env) NewPool(o PoolOptions) *Pool {
 	}
 	p.options.Store(&o)
 	p.conns = pool.New(p.limits(&o), o.budgets()...)
+	p.hub = p.newHub()
 	return p
 }
 
@@ -149,6 +153,7 @@ func (p *Pool) connect(ctx context.Context, index int) (*Upstream, error) {
 	p.mu.Lock()
 	p.open[up] = struct{}{}
 	p.mu.Unlock()
+	p.env.backends.add(up)
 	p.env.log.Debug("upstream connection opened", "pool", p.name(), "address", login.Address, "pid", login.PID)
 	return up, nil
 }
@@ -227,7 +232,7 @@ func (p *Pool) Drop() { p.users.Add(-1) }
 // Unused reports whether the pool has no clients and no connections.
 func (p *Pool) Unused() bool {
 	now := p.conns.Status()
-	return p.users.Load() == 0 && now.Idle+now.Active+now.Connecting+now.Waiting == 0
+	return p.users.Load() == 0 && !p.hub.Status().Open && now.Idle+now.Active+now.Connecting+now.Waiting == 0
 }
 
 // Reach returns nil once the pool has had a connection that nobody used, which
@@ -248,6 +253,9 @@ func (p *Pool) PIDs() []uint32 {
 	for up := range p.open {
 		list = append(list, up.PID())
 	}
+	if pid := p.hub.Status().PID; pid != 0 {
+		list = append(list, pid)
+	}
 	return list
 }
 
@@ -264,4 +272,7 @@ func (p *Pool) Stats() *observe.PoolStats { return p.stats }
 
 // Close closes the pool's idle connections, now, and the others when they are
 // let go of; whoever waits gets err.
-func (p *Pool) Close(err *sqlstate.Error) { p.conns.Close(err) }
+func (p *Pool) Close(err *sqlstate.Error) {
+	p.hub.Close()
+	p.conns.Close(err)
+}

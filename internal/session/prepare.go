@@ -295,6 +295,9 @@ func (x *exchange) bind(size int) bool {
 	if x.unsettled(name, st) {
 		return false
 	}
+	if st != nil && st.effect.kinds&listenKind != 0 && x.awaitHub(wire.Bind, size) {
+		return true
+	}
 	if st != nil && st.effect.pins&locks != 0 && !x.relieve() {
 		return true
 	}
@@ -392,7 +395,7 @@ func (s *statement) forgets() bool {
 
 // notePortal remembers a portal whose statement has to be noticed when it runs.
 func (x *exchange) notePortal(portal []byte, st *statement) {
-	if st != nil && (st.effect.resets != nil || st.forgets()) {
+	if st != nil && (st.effect.resets != nil || x.follows(1<<st.kind) || st.forgets()) {
 		if x.portals == nil {
 			x.portals = make(map[string]*statement)
 		}

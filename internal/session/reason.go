@@ -82,7 +82,6 @@ var (
 		{1 << sqltext.CreateTemp, sqltext.Temp, temps},
 		{1 << sqltext.DeclareWithHold, 0, cursors},
 		{1 << sqltext.Prepare, 0, prepares},
-		{1 << sqltext.Listen, 0, listens},
 		{0, sqltext.Sequence, sequences},
 		{1 << sqltext.Load, 0, loads},
 		{0, sqltext.Session, functions},

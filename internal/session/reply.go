@@ -30,10 +30,10 @@ func (x *exchange) reply(typ byte, size int) bool {
 		}
 		x.pass(size)
 		return true
-	case wire.CopyData, wire.CopyDone, wire.NotificationResponse:
+	case wire.CopyData, wire.CopyDone:
 		x.pass(size)
 		return true
-	case wire.ErrorResponse, wire.ParameterStatus, wire.CommandComplete, wire.ReadyForQuery, wire.RowDescription:
+	case wire.ErrorResponse, wire.ParameterStatus, wire.CommandComplete, wire.ReadyForQuery, wire.RowDescription, wire.NotificationResponse:
 		// Looked into below: wait for all of it, or as much as the buffer holds.
 		if !p.whole(size) && p.have(size) < pipeSize/2 {
 			return false
@@ -60,6 +60,8 @@ func (x *exchange) reply(typ byte, size int) bool {
 	case wire.NoticeResponse:
 		x.dying = isLastWarning(p.body(size))
 		x.pass(size)
+	case wire.NotificationResponse:
+		x.notification(size)
 	case wire.CopyInResponse:
 		x.copying = x.due.beginCopy()
 		x.pass(size)
@@ -104,6 +106,9 @@ func (x *exchange) completed(typ byte, size int) {
 	a := x.due.first()
 	if typ == wire.CommandComplete {
 		x.noticeTag(a, x.toClient.body(size))
+		if x.listen.undo.open && a != nil && !a.hidden() {
+			x.carriedOut(a, x.toClient.body(size))
+		}
 	}
 	x.pass(size)
 	if a != nil {
@@ -133,6 +138,7 @@ func (x *exchange) noticeTag(a *answer, tag []byte) {
 	case bytes.Equal(tag, tagDiscardAll):
 		x.unpin(^reasons(0), a)
 		x.touched, x.up.mixed = false, false
+		x.s.unlistenAll()
 		if a != nil && a.kind == 'E' {
 			x.up.settings = x.s.start // see restore
 		} else {
@@ -174,9 +180,17 @@ func (x *exchange) ready(size int) {
 	if x.notes != nil && !a.own() {
 		x.tellNotes()
 	}
-	if x.hurt != nil || a.own() {
+	if x.listen.undo.open && !a.own() {
+		x.endUnlisten(x.status == wire.Idle)
+	}
+	switch {
+	case x.hurt != nil || a.own():
 		p.discard(size)
-	} else {
+	case x.withholds(a):
+		x.listen.owes = true
+		p.discard(size)
+	default:
+		x.announce(x.status)
 		p.keep(size)
 	}
 	x.answering, x.former = false, Settings{}
@@ -314,6 +328,7 @@ func (x *exchange) failure(size int) {
 	if a.kind == 'E' && a.fate == swallowed {
 		x.up.settings = unknownSettings // restore has failed
 	}
+	x.listen.undo.failed = true
 	x.suspect(code)
 	if a.kind != 'E' {
 		x.misguessed(a.st, code)

@@ -55,6 +55,8 @@ func (x *exchange) request(typ byte, size int) bool {
 		return true
 	case x.up == nil && (x.holdBack(typ, size) || x.answerAlone(typ, size)):
 		return true
+	case x.up == nil && x.isListen(typ, size) && x.awaitHub(typ, size):
+		return true
 	case x.up == nil && !x.acquire(typ, size):
 		return false
 	case x.s.skipping || x.up == nil:
@@ -123,6 +125,7 @@ func (x *exchange) sync(size int) bool {
 	x.toUp.keep(size)
 	if !x.copying { // a server that copies in ignores Sync
 		x.due.push(answer{kind: 'S'})
+		x.barrier = x.barrier || x.unsettledListening()
 	}
 	return true
 }
@@ -208,6 +211,9 @@ func (x *exchange) query(size int) bool {
 		e = x.s.env.dictionary.declared.effectOf(text)
 	}
 	kinds := e.kinds
+	if kinds&listenKind != 0 && x.awaitHub(wire.Query, size) {
+		return true
+	}
 	if kinds&forgetful != 0 {
 		if x.due.groups() > 0 {
 			x.fence = true // what is prepared depends on groups that may yet fail
@@ -226,6 +232,10 @@ func (x *exchange) query(size int) bool {
 		return true
 	}
 	x.leaves(e)
+	var steps []step
+	if x.follows(kinds) {
+		steps = stepsOf(text)
+	}
 	x.send()
 	if e.signals {
 		x.aimText(text)
@@ -240,7 +250,8 @@ func (x *exchange) query(size int) bool {
 	// upstream's (PostgreSQL: exec_simple_query).
 	x.s.setUnnamed(nil)
 	x.up.Prepared.Unnamed = nil
-	x.due.push(answer{kind: 'Q', pins: e.pins, added: added})
+	x.due.push(answer{kind: 'Q', pins: e.pins, added: added, steps: steps})
+	x.barrier = x.barrier || x.unsettledListening()
 	return true
 }
 

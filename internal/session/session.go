@@ -92,6 +92,7 @@ type Session struct {
 	refused  error     // why its wait ended in vain
 	granted  *Upstream
 	waiter   pool.Waiter[*Upstream]
+	ears     *ears     // of a client that listens, else nil
 	queued   time.Time // when it began to wait
 
 	// mu guards the link to the upstream against cancel requests, which come
@@ -255,6 +256,7 @@ func (s *Session) close() {
 func (s *Session) retire(to State) {
 	if s.State() < Closing {
 		s.client.Attach(nil)
+		s.unlistenAll()
 		s.env.dictionary.release(s.unnamed)
 		for _, p := range s.named {
 			s.env.dictionary.release(p.statement)

@@ -93,7 +93,7 @@ func (g *glimpse) since(turn uint32, now time.Time) time.Time {
 
 // expire sends an idle client away if it still is in this turn.
 func (s *Session) expire(turn uint32, limit time.Duration) {
-	if s.turn() == turn && !s.client.Readable() {
+	if s.turn() == turn && !s.client.Readable() && !s.maySayNothing() {
 		err := idleTooLong(limit)
 		s.logExpired(err)
 		s.dismiss(err)
@@ -129,11 +129,12 @@ func (x *exchange) overdue(now time.Time) *sqlstate.Error {
 	return nil
 }
 
-// maySayNothing reports whether a client keeps its upstream for a reason for
-// which it is silent: it waits for notifications, or leads by holding a lock.
+// maySayNothing reports whether a client has a reason to be silent: it waits for
+// notifications, or leads by holding a lock. Other reasons to keep its upstream
+// count against that.
 func (s *Session) maySayNothing() bool {
 	r := s.pinned()
-	return r != 0 && r&^(listens|locks) == 0
+	return (r != 0 || s.ears != nil) && r&^(listens|locks) == 0
 }
 
 // owes reports whether nothing goes on in a transaction until the client sends

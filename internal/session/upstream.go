@@ -32,6 +32,10 @@ type Upstream struct {
 	// only falls.
 	cancels atomic.Int32
 
+	// sender is the process id of the client whose notifications the backend
+	// sends, 0 where nobody is known to notify with it.
+	sender atomic.Uint32
+
 	mu     sync.Mutex
 	parked bool   // guarded by mu; released by its client, kept until the cancels are over
 	doomed string // guarded by mu; why it cannot be used once its client lets go of it, "" where it can
@@ -57,6 +61,7 @@ func (u *Upstream) Close(why string) {
 	u.pool.mu.Lock()
 	delete(u.pool.open, u)
 	u.pool.mu.Unlock()
+	u.pool.env.backends.remove(u)
 	// A goodbye spares PostgreSQL a line in its log; who is gone cannot hear it.
 	_, _ = u.Stream.Write(wire.AppendEmpty(nil, wire.Terminate))
 	_ = u.Stream.Close()
@@ -161,6 +166,7 @@ func (x *exchange) detach() *Upstream {
 	x.s.setPin(0)
 	x.s.yieldPlace()
 	x.copying, x.barrier, x.fence, x.cancelled, x.opened, x.dying = false, false, false, false, false, false
+	x.listen = listening{}
 	clear(x.portals)
 	return up
 }
@@ -173,8 +179,12 @@ func (x *exchange) letGo() {
 		stats.Transactions.Add(x.shard(), 1)
 	}
 	x.record()
+	notifies := x.listen.notifies
 	up := x.detach()
 	up.node.Fit = up.settings
+	if notifies {
+		up.fence()
+	}
 	up.release()
 }
 

@@ -52,6 +52,9 @@ const (
 	// TooManyConnections: no upstream connection became free in time, or max_clients is reached.
 	// What it answers was never executed.
 	TooManyConnections Code = "53300"
+	// NotificationLimit: more notifications wait for a client than may
+	// (configuration_limit_exceeded).
+	NotificationLimit Code = "53400"
 	// QueryCanceled: a request that was cancelled while it waited in the queue.
 	QueryCanceled Code = "57014"
 	// AdminShutdown: weir is stopping.

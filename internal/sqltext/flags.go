@@ -24,6 +24,8 @@ const (
 	Temp
 	// Signal: pg_cancel_backend or pg_terminate_backend.
 	Signal
+	// Notifies: pg_notify.
+	Notifies
 	// Snapshot: pg_export_snapshot.
 	Snapshot
 	// Session: a function that leaves other state in the session: setseed, dblink
@@ -96,6 +98,8 @@ func mention(name string, kind Kind) Flags {
 		return Sequence
 	case "pg_cancel_backend", "pg_terminate_backend":
 		return Signal
+	case "pg_notify":
+		return Notifies
 	case "pg_export_snapshot":
 		return Snapshot
 	case "setseed", "set_limit", "dblink_connect", "dblink_connect_u",

@@ -107,6 +107,7 @@ func TestScanFlags(t *testing.T) {
 		"SELECT setseed(0.5)":                                                                     sqltext.Session,
 		"SELECT dblink_connect_u('a', 'b')":                                                       sqltext.Session,
 		"SELECT pg_replication_origin_session_reset()":                                            sqltext.Session,
+		"SELECT pg_catalog.pg_notify('c', 'p')":                                                   sqltext.Notifies,
 		"SELECT pg_terminate_backend(1)":                                                          sqltext.Signal,
 		"SELECT pg_export_snapshot()":                                                             sqltext.Snapshot,
 		"CREATE TEMP TABLE t (a int)":                                                             sqltext.Temp,

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/weir-pg/weir/internal/sqltext"
+)
+
+// The upstream that runs a client's UNLISTEN does not listen to what the hub
+// has, so what PostgreSQL would do with it is worked out here: it takes effect
+// at COMMIT, unless it was rolled back, to a savepoint too (async.c,
+// AtSubAbort_Notify). Only clients that listen are followed.
+
+// journal is the UNLISTENs and savepoints of a transaction, in order.
+type journal struct {
+	open   bool   // an UNLISTEN was sent in the transaction
+	failed bool   // the present group has had an error
+	steps  []step // that were carried out, since the last commit
+}
+
+// step is a statement that matters to the journal.
+type step struct {
+	kind sqltext.Kind
+	name string
+}
+
+const (
+	unlistens = 1<<sqltext.Unlisten | 1<<sqltext.UnlistenAll
+
+	// journaled are the kinds that matter once there is an UNLISTEN.
+	journaled = unlistens | 1<<sqltext.Savepoint | 1<<sqltext.Release | 1<<sqltext.RollbackTo |
+		1<<sqltext.Commit | 1<<sqltext.Rollback
+)
+
+// follows reports whether statements of these kinds have to be followed.
+func (x *exchange) follows(kinds sqltext.Kinds) bool {
+	if x.s.ears == nil || kinds&journaled == 0 {
+		return false
+	}
+	x.listen.undo.open = x.listen.undo.open || kinds&unlistens != 0
+	return x.listen.undo.open
+}
+
+// stepsOf lists the statements of a text: each gets one CommandComplete.
+func stepsOf(text []byte) (steps []step) {
+	for at := 0; ; {
+		st, next, ok := sqltext.Next(text, at)
+		if !ok {
+			return steps
+		}
+		steps = append(steps, step{st.Kind, strings.Clone(st.Name)})
+		at = next
+	}
+}
+
+// carriedOut takes in that a statement which is followed was carried out.
+func (x *exchange) carriedOut(a *answer, tag []byte) {
+	if a.kind == 'E' {
+		if a.st != nil && journaled&(1<<a.st.kind) != 0 {
+			x.enter(step{a.st.kind, sqltext.First(a.st.Text).Name}, tag)
+		}
+		return
+	}
+	if len(a.steps) > 0 {
+		s := a.steps[0]
+		a.steps = a.steps[1:]
+		x.enter(s, tag)
+	}
+}
+
+// tagRollback is also the answer to COMMIT of a block that has failed.
+const tagRollback = "ROLLBACK\x00"
+
+// enter enters a statement into the journal.
+func (x *exchange) enter(s step, tag []byte) {
+	j := &x.listen.undo
+	switch s.kind {
+	case sqltext.Unlisten, sqltext.UnlistenAll:
+		j.steps = append(j.steps, s)
+	case sqltext.Savepoint:
+		if len(j.steps) > 0 { // an older one is before everything
+			j.steps = append(j.steps, s)
+		}
+	case sqltext.RollbackTo:
+		j.steps = j.steps[:j.savepoint(s.name)+1]
+	case sqltext.Release:
+		i := j.savepoint(s.name)
+		kept := slices.DeleteFunc(j.steps[max(i, 0):], func(s step) bool { return s.kind == sqltext.Savepoint })
+		j.steps = j.steps[:max(i, 0)+len(kept)]
+	case sqltext.Rollback:
+		j.steps = nil
+	case sqltext.Commit:
+		if string(tag) == tagRollback {
+			j.steps = nil
+		}
+		x.commitUnlisten()
+	default: // the rest of a text with an UNLISTEN in it
+	}
+}
+
+// savepoint returns where the latest savepoint of that name is, -1 where it was
+// set before the first UNLISTEN.
+func (j *journal) savepoint(name string) int {
+	for i, s := range slices.Backward(j.steps) {
+		if s.kind == sqltext.Savepoint && s.name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// commitUnlisten carries out what is in the journal.
+func (x *exchange) commitUnlisten() {
+	j := &x.listen.undo
+	for _, s := range j.steps {
+		switch s.kind {
+		case sqltext.Unlisten:
+			x.s.unlisten(truncate(s.name))
+		case sqltext.UnlistenAll:
+			x.s.unlistenAll()
+		default: // a savepoint
+		}
+	}
+	j.steps = nil
+}
+
+// truncate shortens an identifier as PostgreSQL does (NAMEDATALEN), by whole
+// characters of UTF-8.
+func truncate(name string) string {
+	if len(name) <= maxName {
+		return name
+	}
+	return strings.ToValidUTF8(name[:maxName], "")
+}
+
+// endUnlisten takes in ReadyForQuery.
+func (x *exchange) endUnlisten(idle bool) {
+	j := &x.listen.undo
+	if idle {
+		if j.failed {
+			j.steps = nil
+		}
+		x.commitUnlisten()
+		j.open = !x.due.last() // of a group that was sent ahead
+	}
+	j.failed = false
+}
