@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 )
@@ -14,16 +15,17 @@ type measurement struct {
 	rounds   int
 	seconds  int // of one sample; 0 if it takes as long as it takes
 	cases    []scenario
-	commands []string // as a reader would type them
-	proxies  bool     // without PostgreSQL alone
-	fresh    bool     // each sample needs a proxy that has done nothing yet
+	commands []string          // as a reader would type them
+	proxies  bool              // without PostgreSQL alone
+	lacks    map[string]string // by contender's key: why it cannot take part
+	fresh    bool              // each sample needs a proxy that has done nothing yet
 	sample   func(context.Context, *peer, scenario) (sample, error)
 }
 
 // measure makes the measurements that the options ask for, one after the other.
 func (r *rig) measure(ctx context.Context) (results, error) {
 	found := results{}
-	for _, m := range []measurement{r.throughput(), r.latency(), r.memory(), r.logins(), r.restart()} {
+	for _, m := range []measurement{r.throughput(), r.latency(), r.memory(), r.logins(), r.restart(), r.settings()} {
 		if !r.opts.has(m.name) {
 			continue
 		}
@@ -70,7 +72,7 @@ func emptyRows(m measurement, t *team) []row {
 	var rows []row
 	for _, c := range m.cases {
 		for _, player := range t.players {
-			rows = append(rows, row{Case: c, Contender: player.name, Lacks: player.lacks[c.Mode]})
+			rows = append(rows, row{Case: c, Contender: player.name, Lacks: cmp.Or(m.lacks[player.key], player.lacks[c.Mode])})
 		}
 	}
 	return rows

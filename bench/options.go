@@ -20,6 +20,7 @@ const (
 	memory     = "memory"
 	logins     = "logins"
 	restart    = "restart"
+	settings   = "settings"
 )
 
 // The names of the contenders, for -peers.
@@ -52,9 +53,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	fs.SetOutput(stderr)
 	fs.IntVar(&o.rounds, "rounds", 6, "turns that each contender gets in each case")
 	fs.IntVar(&o.seconds, "seconds", 5, "length of one pgbench run")
-	clients := fs.String("clients", "1,20,100", "numbers of clients of the throughput cases")
+	clients := fs.String("clients", "1,20,100", "numbers of clients of the throughput and settings cases")
 	modes := fs.String("modes", "simple,extended,prepared", "protocol modes of pgbench")
-	only := fs.String("only", "throughput,latency,memory,logins", "measurements, of these and restart")
+	only := fs.String("only", "throughput,latency,memory,logins", "measurements, of these, restart and settings")
 	peers := fs.String("peers", "weir,pgbouncer,postgres", "contenders")
 	fs.IntVar(&o.idle, "idle", 10_000, "idle clients of the memory measurement; the first tenth is not counted")
 	fs.BoolVar(&o.smoke, "smoke", false, "everything once for a second, small numbers, nothing written into the docs")
@@ -74,7 +75,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if o.modes, err = words("-modes", *modes, "simple", "extended", "prepared"); err != nil {
 		return o, err
 	}
-	if o.only, err = words("-only", *only, throughput, latency, memory, logins, restart); err != nil {
+	if o.only, err = words("-only", *only, throughput, latency, memory, logins, restart, settings); err != nil {
 		return o, err
 	}
 	if o.peers, err = words("-peers", *peers, weir, pgbouncer, postgres); err != nil {

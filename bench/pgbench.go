@@ -57,15 +57,21 @@ func (r *rig) selects(ctx context.Context, p *peer, s scenario, log string) (tal
 
 // pgbench runs it against host and port, and returns what it printed.
 func (r *rig) pgbench(ctx context.Context, host string, port int, args ...string) (string, error) {
+	return r.pgbenchWith(ctx, "", host, port, args...)
+}
+
+// pgbenchWith is pgbench whose clients send options, as libpq has them; "" is
+// none.
+func (r *rig) pgbenchWith(ctx context.Context, options, host string, port int, args ...string) (string, error) {
 	// A proxy that answers nothing must not hold up the rest for ever.
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(r.opts.seconds)*time.Second+time.Minute)
 	defer cancel()
 	args = append(args, "-h", host, "-p", strconv.Itoa(port), "-U", r.db.User, r.db.Database)
 	cmd := exec.CommandContext(ctx, r.tool, args...)
-	cmd.Env = environment("PGPASSWORD="+r.db.Password, "PGSSLMODE=disable", "PGGSSENCMODE=disable")
+	cmd.Env = environment("PGPASSWORD="+r.db.Password, "PGSSLMODE=disable", "PGGSSENCMODE=disable", "PGOPTIONS="+options)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 5 * time.Second
+	cmd.WaitDelay = 30 * time.Second // where a hundred of them share two processors, what they print comes late
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
@@ -103,7 +109,7 @@ func parseTally(out string) (tally, error) {
 	}
 	// Without any, pgbench prints no rate.
 	if transactions == 0 {
-		return tally{}, errors.New("pgbench finished no transaction; its time includes connecting, so -seconds may be too few")
+		return tally{}, errNone
 	}
 	if failed := tallyFailed.FindStringSubmatch(out); failed != nil && failed[1] != "0" {
 		return tally{}, fmt.Errorf("pgbench counted %s failed transactions", failed[1])
@@ -115,6 +121,9 @@ func parseTally(out string) (tally, error) {
 	perSecond, err := strconv.ParseFloat(rate[1], 64)
 	return tally{rate: perSecond, transactions: transactions}, err
 }
+
+// errNone is why a run without a transaction is of no use.
+var errNone = errors.New("pgbench finished no transaction; its time includes connecting, so -seconds may be too few")
 
 func unknownSummary(out string) error {
 	return fmt.Errorf("pgbench printed no summary that this program knows: %q", firstLines(out))

@@ -52,6 +52,7 @@ type sample struct {
 	P99    float64 `json:"p99_us,omitempty"`           // latency, µs
 	Bytes  float64 `json:"bytes_per_client,omitempty"` // the proxy's resident memory
 	Total  float64 `json:"resident_bytes,omitempty"`   // the same, with all clients
+	Share  float64 `json:"share,omitempty"`            // of the rate of clients that are alike, 1 is all of it
 	Resume float64 `json:"first_answer_ms,omitempty"`  // after PostgreSQL answers again, ms
 	Err    string  `json:"error,omitempty"`            // why the other fields are of no use
 }

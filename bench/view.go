@@ -63,6 +63,17 @@ var views = []view{
 		},
 	},
 	{
+		name:  settings,
+		title: "Settings of one's own",
+		text: "pgbench's select-only script by clients that each have a search_path and a TimeZone of their own, a pgbench process for each, directly after the same with clients that are all alike. " +
+			"A connection that had another client before it has to be given the settings first.",
+		figures: []figure{
+			{title: "Transactions per second with settings of one's own", of: func(s sample) float64 { return s.Rate }, show: whole},
+			{title: "Compared with clients that are all alike", of: func(s sample) float64 { return s.Share }, show: times},
+			{title: "Processor time of the proxy per transaction with settings of one's own", of: func(s sample) float64 { return s.CPU }, show: micros},
+		},
+	},
+	{
 		name:  restart,
 		title: "After a restart of PostgreSQL",
 		text:  "The time from the moment PostgreSQL accepts connections again until a client, which connects anew as soon as it is refused, has its first answer.",
