@@ -122,6 +122,7 @@ func TestWhatMostlyLeavesNothingNeedsNoPlace(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 		must(t, conn, "begin")
+		must(t, conn, "select 1")
 		must(t, conn, "create temp table t (n int) on commit drop")
 		must(t, conn, "commit")
 		g.pins(t, 1)

@@ -17,17 +17,17 @@ import (
 
 // effect is what a text may leave behind.
 type effect struct {
-	kinds    sqltext.Kinds
-	sets     bool     // settings, for longer than the transaction
-	touches  bool     // settings that PostgreSQL does not report
-	hidden   []string // those among them that PostgreSQL does not list either
-	resets   []reset  // statements that give a setting its default
-	pins     reasons  // why the client may have to keep its upstream
-	unpins   reasons  // what of that it may end
-	tries    bool     // it is likely to leave nothing of what pins
-	notifies bool     // by NOTIFY or pg_notify
-	signals  bool     // it may signal backends
-	vacates  []string // databases that nobody may be connected to while it runs
+	kinds     sqltext.Kinds
+	sets      bool     // settings, for longer than the transaction
+	touches   bool     // settings that PostgreSQL does not report
+	hidden    []string // those among them that PostgreSQL does not list either
+	resets    []reset  // statements that give a setting its default
+	pins      reasons  // why the client may have to keep its upstream
+	unpins    reasons  // what of that it may end
+	tentative bool     // it is likely to leave nothing of what pins
+	notifies  bool     // by NOTIFY or pg_notify
+	signals   bool     // it may signal backends
+	vacates   []string // databases that nobody may be connected to while it runs
 }
 
 // unread is the effect of a text that is too long to be read whole.
@@ -66,7 +66,7 @@ func effectOf(text []byte) effect {
 		e.vacates = databasesIn(text)
 	}
 	e.pins |= leaving.of(sum)
-	e.tries = e.pins&^(locks|sequences) == 0 && sum.Flags&sqltext.AdvisoryWait == 0
+	e.tentative = e.pins&^(locks|sequences) == 0 && sum.Flags&sqltext.AdvisoryWait == 0
 	e.unpins = removing.of(sum)
 	return e
 }

@@ -81,7 +81,7 @@ func (x *exchange) permit(e *effect, size int) (ok, done bool) {
 		return true, false
 	case !x.calm():
 		return false, x.again()
-	case e.pins&^opaque != 0 && !x.admitted(e.tries):
+	case e.pins&^opaque != 0 && !x.admitted(e.tentative):
 		return false, false
 	case asks:
 		return x.ownSequences(e, size)

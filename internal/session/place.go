@@ -20,7 +20,8 @@ import (
 // what may pin it, and gives it back when it lets go of its upstream.
 //
 // Where none is left, a statement that begins a transaction waits for one, without
-// an upstream, up to the acquire timeout. One inside a transaction is let through:
+// an upstream, up to the acquire timeout; so does the first one after a BEGIN that
+// was held back. One later in a transaction is let through:
 // its client holds the upstream already, to wait would hold it idle, to refuse
 // would undo work that is done, and mostly the end of the transaction takes away
 // what was made in it.
