@@ -254,7 +254,7 @@ func (m maker) copy(who int) string {
 
 func (m maker) sequence(int) string {
 	return m.of("begin; select pg_catalog.nextval('public.numbers'); select pg_catalog.currval('public.numbers'), pg_catalog.lastval(); commit",
-		"select nextval('public.numbers')", "discard sequences")
+		"select nextval('public.numbers')", "select currval('public.numbers')", "select lastval()", "discard sequences")
 }
 
 func (m maker) discard(int) string {
