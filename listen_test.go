@@ -119,6 +119,7 @@ func TestClientsHearWhatPostgreSQLTellsThem(t *testing.T) {
 		"unlisten before a failure":   {[]string{"listen a", "begin; unlisten a; commit; select 1/0"}, "notify a", ""},
 		"unlisten and listen":         {[]string{"listen a", "begin", "unlisten *", "listen a", "commit"}, "notify a", "a "},
 		"listen and unlisten":         {[]string{"begin", "listen a", "unlisten a", "commit"}, "notify a", ""},
+		"unlisten after an error":     {[]string{"create temp table t()", "listen a", "select 1/0", "unlisten *"}, "notify a", ""},
 		"twice":                       {[]string{"listen a", "listen a"}, "notify a", "a "},
 		"discard all":                 {[]string{"listen a", "discard all"}, "notify a", ""},
 		"own, with the LISTEN":        {[]string{"begin", "listen a", "notify a, 'own'", "commit"}, "notify a", "a own"},
@@ -551,6 +552,28 @@ func TestAListenInABlockOfCodeIsHeard(t *testing.T) {
 	g.pins(t, 0)
 	if n := g.Status().Pools[0].Listeners; n != 0 {
 		t.Errorf("%d clients listen", n)
+	}
+}
+
+// A client that listens sends its data although what it sends next waits.
+func TestAListenerCopiesIn(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), poolOf(2))
+	one := g.raw(t)
+	one.query(t, "listen a; create table t (n int)")
+	one.query(t, "copy t from stdin")
+	if got := one.transcriptOf(t, 4); got != "C C Z(I) G" {
+		t.Fatal(got)
+	}
+	one.send(t, &pgproto3.CopyData{Data: []byte("1\n2\n")}, &pgproto3.CopyDone{}, &pgproto3.Query{String: "select 1"})
+	if got := one.transcript(t, 2); got != "C Z(I) T D C Z(I)" {
+		t.Error(got)
+	}
+	one.query(t, "copy t from stdin; deallocate all")
+	one.transcriptOf(t, 1)
+	one.send(t, &pgproto3.CopyData{Data: []byte("3\n")}, &pgproto3.CopyDone{})
+	if got := one.transcript(t, 1); got != "C C Z(I)" {
+		t.Error(got)
 	}
 }
 

@@ -26,7 +26,7 @@ type exchange struct {
 	status   byte      // the transaction state in the last ReadyForQuery
 	synced   bool      // nothing was sent to up since its last ReadyForQuery
 	copying  bool      // up is copying in: the client's data are not answered
-	barrier  bool      // the client's next messages wait until all answers are in
+	barrier  bool      // the client's next messages wait until all answers are in, but not its data
 	fence    bool      // they wait until the groups before theirs are answered
 	acquired time.Time // when up was acquired
 	asked    time.Time // when the present query was sent
@@ -142,7 +142,7 @@ func (x *exchange) fromClient() (moved bool) {
 
 // listening reports whether the client's next message may be looked at.
 func (x *exchange) listening() bool {
-	return x.hurt == nil && !x.barrier && !x.fence && !x.waiting && !x.leaving && !x.toUp.crowded() && !x.toClient.crowded()
+	return x.hurt == nil && (!x.barrier || x.copying) && !x.fence && !x.waiting && !x.leaving && !x.toUp.crowded() && !x.toClient.crowded()
 }
 
 // clientFailed takes in that the client's stream gave nothing.

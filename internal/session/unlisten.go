@@ -40,8 +40,11 @@ func (x *exchange) follows(kinds sqltext.Kinds) bool {
 	if x.s.ears == nil || kinds&journaled == 0 {
 		return false
 	}
-	x.listen.undo.open = x.listen.undo.open || kinds&unlistens != 0
-	return x.listen.undo.open
+	j := &x.listen.undo
+	if !j.open && kinds&unlistens != 0 {
+		j.open, j.failed = true, false // what failed before is none of its business
+	}
+	return j.open
 }
 
 // stepsOf lists the statements of a text: each gets one CommandComplete.
