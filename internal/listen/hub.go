@@ -66,6 +66,7 @@ type Hub struct {
 	failure  error               // guarded by mu; why the last connection failed, nil after a success
 	abandon  context.CancelFunc  // guarded by mu; ends an attempt to connect; nil while there is none
 	running  bool                // guarded by mu; the goroutine of run exists
+	vacated  bool                // guarded by mu; the connection is to be closed if nobody listens
 	closed   bool                // guarded by mu
 }
 
@@ -92,6 +93,16 @@ func (h *Hub) Close() {
 	h.mu.Unlock()
 	h.cancel()
 	h.ended.Wait()
+}
+
+// Vacate closes the connection now, without Linger, unless somebody listens.
+func (h *Hub) Vacate() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.running && h.unusedLocked() {
+		h.vacated = true
+		h.wakeLocked()
+	}
 }
 
 // Up reports whether there is a connection that listens.

@@ -229,3 +229,18 @@ func TestAClosedHubKeepsNobodyWaiting(t *testing.T) {
 	r.After(func() { close(done) })
 	<-done
 }
+
+func TestAConnectionThatNobodyNeedsCanBeClosedAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, time.Hour)
+	tell, e := r.tell(t), &ear{}
+	r.join(t, tell, e, "news")
+	r.Vacate()
+	r.settle(t)
+	if !r.Status().Open {
+		t.Fatal("the connection was closed though somebody listens")
+	}
+	r.Leave(e, "news")
+	r.Vacate()
+	until(t, "the connection to close", func() bool { return !r.Status().Open })
+}

@@ -157,7 +157,7 @@ func (h *Hub) idle(l *line) (again bool, err error) {
 	}
 	select {
 	case <-h.kick:
-		return true, nil
+		return !h.vacate(), nil
 	case <-late:
 		return !h.unused(), nil
 	case <-l.gone:
@@ -165,6 +165,15 @@ func (h *Hub) idle(l *line) (again bool, err error) {
 	case <-h.ctx.Done():
 		return false, errClosed
 	}
+}
+
+// vacate reports whether the connection is to be closed at once.
+func (h *Hub) vacate() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.vacated && h.unusedLocked()
+	h.vacated = false
+	return now
 }
 
 // unused reports whether nobody needs the connection.

@@ -56,7 +56,10 @@ func (x *exchange) occupy() {
 }
 
 // Vacate closes the pool's idle connections, and for a while keeps none.
-func (p *Pool) Vacate() { p.conns.Vacate() }
+func (p *Pool) Vacate() {
+	p.conns.Vacate()
+	p.hub.Vacate()
+}
 
 // Renew forgets what is known of the pool's database: whether it exists, and
 // what it greets clients with.
