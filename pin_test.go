@@ -245,3 +245,29 @@ func TestDeclaredFunctionsPinAsTheirBodiesDo(t *testing.T) {
 		g.pins(t, 0)
 	}
 }
+
+// weir's own statement_timeout is taken off a pinned client once, and never becomes
+// a setting of the client's.
+func TestAPinnedClientKeepsItsOwnStatementTimeout(t *testing.T) {
+	t.Parallel()
+	for set, want := range map[string]string{"": "30s", "set statement_timeout = 0": "0", "set statement_timeout = 7000": "7s"} {
+		t.Run(set, func(t *testing.T) {
+			t.Parallel()
+			g := open(t, database(t), poolOf(2))
+			conn := g.connect(t)
+			must(t, conn, "select pg_advisory_lock(7)")
+			must(t, conn, "set work_mem = '7MB'")
+			must(t, conn, set)
+			must(t, conn, "select pg_advisory_unlock(7)")
+			g.pins(t, 0)
+			for range 2 {
+				if got := ask(t, conn, "show statement_timeout"); got != want {
+					t.Errorf("statement_timeout is %s, want %s", got, want)
+				}
+				if got := ask(t, g.connect(t), "show statement_timeout"); got != "30s" {
+					t.Errorf("another client's statement_timeout is %s", got)
+				}
+			}
+		})
+	}
+}

@@ -28,6 +28,7 @@ func (x *exchange) learn() {
 	}
 	x.up.settings = settingsOf(has)
 	wants := x.s.start.values()
+	unrelieve(has)
 	maps.Copy(wants, has)
 	x.s.changeSettings(settingsOf(wants))
 	x.settled = x.s.settings

@@ -49,7 +49,7 @@ func (x *exchange) parse(size int) bool {
 			return done
 		}
 	}
-	if st.effect.pins&locks != 0 && !x.relieve() {
+	if st.effect.waits() && !x.relieve() {
 		x.s.env.dictionary.release(st)
 		return true
 	}
@@ -298,7 +298,7 @@ func (x *exchange) bind(size int) bool {
 	if st != nil && st.effect.kinds&listenKind != 0 && x.awaitHub(wire.Bind, size) {
 		return true
 	}
-	if st != nil && st.effect.pins&locks != 0 && !x.relieve() {
+	if st != nil && st.effect.waits() && !x.relieve() {
 		return true
 	}
 	if signals(st) && !x.toUp.whole(size) && size <= longestText {

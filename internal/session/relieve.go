@@ -10,6 +10,10 @@ import (
 // statementTimeout is PostgreSQL's name for it.
 const statementTimeout = "statement_timeout"
 
+// noTimeout is 25 days in milliseconds, the most that PostgreSQL takes. A client
+// would rather say 0, so this is known for weir's.
+const noTimeout = "2147483647"
+
 // relieve takes weir's own statement_timeout (pool.statement_timeout) off the
 // upstream of a client that keeps it, or is about to take an advisory lock:
 // waiting for a lock is what such a statement is there for, and what keeps an
@@ -36,10 +40,28 @@ func (x *exchange) relieve() bool {
 	case err != nil || inBlock:
 		return true // PostgreSQL refused; or it lasts for the block
 	case has[statementTimeout] != "":
-		up.settings = up.settings.with(statementTimeout, has[statementTimeout])
+		up.settings = up.settings.with(statementTimeout, noTimeout)
 	}
 	up.relieved = up.settings
 	return true
+}
+
+// waits reports whether a text may wait for an advisory lock; it does not where
+// one is only tried.
+func (e *effect) waits() bool { return e.pins&locks != 0 && !e.tentative }
+
+// fits reports whether the upstream has the client's settings, or those of a
+// pinned client but for what relieve did.
+func (x *exchange) fits() bool {
+	return x.up.settings == x.s.settings || x.s.pin != nil && x.up.settings == x.up.relieved
+}
+
+// unrelieve takes out of the settings that a session was found to have what
+// relieve set, which is not the client's.
+func unrelieve(has map[string]string) {
+	if has[statementTimeout] == noTimeout {
+		delete(has, statementTimeout)
+	}
 }
 
 // relief is the SQL of relieve. A setting whose source is the client is one of
@@ -49,7 +71,7 @@ func relief(inBlock bool) string {
 	if inBlock {
 		local = "true"
 	}
-	return `SELECT s.name, pg_catalog.set_config(s.name, '0', ` + local + `) FROM pg_catalog.pg_settings s ` +
+	return `SELECT s.name, pg_catalog.set_config(s.name, '` + noTimeout + `', ` + local + `) FROM pg_catalog.pg_settings s ` +
 		`WHERE s.name OPERATOR(pg_catalog.=) '` + statementTimeout + `' AND s.source OPERATOR(pg_catalog.=) 'client'`
 }
 

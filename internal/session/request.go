@@ -61,7 +61,7 @@ func (x *exchange) request(typ byte, size int) bool {
 		return false
 	case x.s.skipping || x.up == nil:
 		return true // refused, and answered
-	case x.synced && x.up.settings != x.s.settings && !x.bring():
+	case x.synced && !x.fits() && !x.bring():
 		return x.s.refused != nil && x.acquire(typ, size) // refused; lost, it asks for another
 	case x.copying:
 		return x.copyIn(typ, size)
@@ -228,7 +228,7 @@ func (x *exchange) query(size int) bool {
 	if ok, done := x.permit(&e, size); !ok {
 		return done
 	}
-	if e.pins&locks != 0 && !x.relieve() {
+	if e.waits() && !x.relieve() {
 		return true
 	}
 	x.leaves(e)
