@@ -54,6 +54,27 @@ func TestChangedPlanIsHealedWhereTheClientAsksForTheColumns(t *testing.T) {
 	}
 }
 
+// What runs in front of it in the same write has happened, and is not sent again.
+func TestChangedPlanInAPipelineRunsNothingTwice(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), poolOf(1))
+	other := g.connect(t)
+	must(t, other, "create table t as select 1 as a; create table runs (n int)")
+	r := g.raw(t)
+	r.send(t, preparing("s", "select * from t")...)
+	r.transcript(t, 1)
+	r.send(t, running("s", true)...)
+	r.transcript(t, 1)
+	must(t, other, "alter table t add b int default 2")
+	r.send(t, append(group("insert into runs values (1)"), running("s", true)...)...)
+	if got, want := r.transcript(t, 2), "1 2 C Z(I) E(0A000) Z(I)"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := number(t, other, "select count(*) from runs"); got != 1 {
+		t.Errorf("the INSERT in front ran %d times", got)
+	}
+}
+
 func TestChangedPlanReachesAClientThatKeepsTheOldColumns(t *testing.T) {
 	t.Parallel()
 	r, widen := selecting(t)

@@ -62,7 +62,7 @@ func (x *exchange) healable(a *answer, code sqlstate.Code, body []byte) bool {
 	if !planChanged(code, body) && code != sqlstate.InvalidStatementName {
 		return false
 	}
-	named := a.st != nil && a.st != x.s.unnamed
+	named := a.st != nil && a.name != ""
 	return named && (a.kind == 'B' || a.kind == 'D') &&
 		!x.healed && !x.inBlock() && !x.answering &&
 		x.due.groups() == 1 && x.due.list[len(x.due.list)-1].kind == 'S' &&

@@ -206,6 +206,9 @@ func (x *exchange) ready(size int) {
 	if asked {
 		x.s.settleGuesses()
 		x.observeQuery()
+		if !x.due.empty() {
+			x.toUp.spoil() // of what was sent together, this has happened
+		}
 		if x.hurt == nil { // else it will be asked again
 			x.s.tries, x.s.losses = 0, 0
 		}
