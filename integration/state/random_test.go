@@ -269,7 +269,8 @@ func (m maker) several(who int) string {
 	for range 2 + m.IntN(3) {
 		text := m.of(m.setting(who), m.setting(who), m.block(who), m.look(who), m.row(who), m.mistake(who), m.prepare(who), m.lock(who), m.statement(who), m.statement(who), m.portal(who))
 		messages := strings.HasPrefix(text, `\`)
-		if messages && !(pipeline && strings.HasSuffix(text, `\sync`)) || strings.Contains(text, "--") {
+		open := messages && !strings.HasSuffix(text, `\sync`)
+		if open || messages && !pipeline || strings.Contains(text, "--") {
 			continue
 		}
 		if pipeline && !messages {
