@@ -43,7 +43,7 @@ type Pool struct {
 	places places // of those who may be pinned
 
 	mu        sync.Mutex
-	suspected map[uint64]struct{}    // guarded by mu; hashes of texts, see readonly.go
+	suspected map[uint64]time.Time   // guarded by mu; hashes of texts, and when they were noted, see readonly.go
 	welcomes  map[Settings]*welcome  // guarded by mu
 	open      map[*Upstream]struct{} // guarded by mu; every connection, in whatever state
 }

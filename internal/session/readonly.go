@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/weir-pg/weir/internal/sqlstate"
 	"github.com/weir-pg/weir/internal/sqltext"
@@ -151,27 +152,33 @@ func quoteArray(list []string) string {
 
 // A statement that takes PostgreSQL down must not do it twice for each client
 // that asks. So a text that was running on two lost upstreams in a row is not
-// asked again any more.
+// asked again for a while. Not for ever: where upstreams are lost for other
+// reasons, it was only in the wrong place twice.
 
-// mostSuspects bounds the texts that a pool remembers; beyond it, it forgets.
-const mostSuspects = 1024
+const (
+	// mostSuspects bounds the texts that a pool remembers; beyond it, it forgets.
+	mostSuspects = 1024
+
+	// suspicion is for how long a text is not asked again.
+	suspicion = time.Minute
+)
 
 // suspect notes a text whose second upstream was lost too.
 func (p *Pool) suspect(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.suspected == nil || len(p.suspected) >= mostSuspects {
-		p.suspected = make(map[uint64]struct{})
+		p.suspected = make(map[uint64]time.Time)
 	}
-	p.suspected[p.hash(text)] = struct{}{}
+	p.suspected[p.hash(text)] = time.Now()
 }
 
-// suspects reports whether a text was noted.
+// suspects reports whether a text was noted a short while ago.
 func (p *Pool) suspects(text string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, found := p.suspected[p.hash(text)]
-	return found
+	at, found := p.suspected[p.hash(text)]
+	return found && time.Since(at) < suspicion
 }
 
 func (p *Pool) hash(text string) uint64 { return maphash.String(p.env.dictionary.seed, text) }
