@@ -110,6 +110,22 @@ func TestAHigherMaximumServesThoseWhoWaitAtOnce(t *testing.T) {
 	release()
 }
 
+// TestAHigherMaximumLetsMoreClientsBePinned: max_pinned is a share of the pool.
+func TestAHigherMaximumLetsMoreClientsBePinned(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), poolOf(2))
+	must(t, g.connect(t), "create temp table t (n int)")
+	waiting := g.raw(t)
+	waiting.query(t, "select 1") // so that there is a connection to wait with
+	waiting.transcript(t, 1)
+	waiting.query(t, "create temp table t (n int)")
+	until(t, "one to wait for a place", func() bool { return g.Status().Waiting == 1 })
+	g.reload(t, poolOf(4))
+	if got, want := waiting.transcript(t, 1), "C Z(I)"; got != want {
+		t.Errorf("the one who waited got %q, want %q", got, want)
+	}
+}
+
 // TestARotatedPassword changes the password of the role under its clients.
 func TestARotatedPassword(t *testing.T) {
 	t.Parallel()

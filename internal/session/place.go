@@ -62,26 +62,33 @@ func (p *places) take(room int, forced bool) bool {
 	return true
 }
 
-// yieldPlace gives the client's place back, if it has one, to whoever has waited
-// longest and may have it.
+// yieldPlace gives the client's place back, if it has one.
 func (s *Session) yieldPlace() {
 	if !s.place {
 		return
 	}
 	s.place = false
 	p := s.pool
+	p.places.mu.Lock()
+	p.places.taken--
+	p.places.mu.Unlock()
+	p.offerPlaces()
+}
+
+// offerPlaces lets those go on who have waited longest and may have a place, while
+// there are any: one was given back, or a reload has made more.
+func (p *Pool) offerPlaces() {
 	room, spare := p.room(false), p.room(true)
 	p.places.mu.Lock()
 	defer p.places.mu.Unlock()
-	p.places.taken--
-	for i, w := range p.places.queue {
-		if p.places.taken < room || w.spare && p.places.taken < spare {
-			p.places.taken++
-			p.places.queue = slices.Delete(p.places.queue, i, i+1)
-			w.grant()
-			return
+	p.places.queue = slices.DeleteFunc(p.places.queue, func(w *pinQueue) bool {
+		if p.places.taken >= room && (!w.spare || p.places.taken >= spare) {
+			return false
 		}
-	}
+		p.places.taken++
+		w.grant()
+		return true
+	})
 }
 
 // grant has the client go on with the place that was taken for it.

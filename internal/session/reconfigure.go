@@ -18,6 +18,7 @@ func (p *Pool) Reconfigure(o PoolOptions) {
 		p.forgetWelcomes()
 		p.conns.Recycle()
 	}
+	p.offerPlaces()
 	p.lookAround()
 }
 
