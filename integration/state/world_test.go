@@ -207,7 +207,7 @@ func (w *world) room(s step) bool {
 
 // pinning are the words after which a client may keep its upstream.
 var pinning = []string{
-	"advisory_lock", "advisory_unlock", "temp", "with hold", "prepare ", "load ", "currval", "lastval", "setseed", "pg_temp",
+	"advisory_lock", "advisory_unlock", "temp", "with hold", "prepare ", "load ", "currval", "lastval", "setseed", "listen ", "pg_temp",
 }
 
 // pins reports whether a step may pin.
