@@ -266,8 +266,16 @@ func TestWaitingForAnAdvisoryLockIsNotCut(t *testing.T) {
 			r.query(t, c.before)
 			r.transcript(t, 1)
 			r.send(t, c.send...)
-			release := time.AfterFunc(3*brief, func() { _ = exec(t, other, "select pg_advisory_unlock(7)") })
-			defer release.Stop()
+			released := make(chan error, 1)
+			release := time.AfterFunc(3*brief, func() { released <- exec(t, other, "select pg_advisory_unlock(7)") })
+			defer func() {
+				if release.Stop() {
+					return
+				}
+				if err := <-released; err != nil {
+					t.Error(err)
+				}
+			}()
 			if got := r.transcript(t, 1); !strings.HasSuffix(got, strings.TrimPrefix(c.want, "T ")) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
