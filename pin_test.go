@@ -143,7 +143,7 @@ func TestWhatLeftNothingPinsNobody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := open(t, database(t), poolOf(2))
+			g := open(t, database(t), poolOf(4)) // of which two may be pinned
 			one, other := g.connect(t), g.connect(t)
 			must(t, other, "select pg_advisory_lock(7)")
 			g.pins(t, 1)

@@ -154,9 +154,10 @@ func TestHealthAndReadiness(t *testing.T) {
 		code, body := get(t, base+"/readyz")
 		return code == http.StatusServiceUnavailable && strings.Contains(body, host(t, g.upstream))
 	})
-	if _, text := get(t, base+"/metrics"); metric(t, text, `weir_upstream_up{upstream="`+host(t, g.upstream)+`"}`) != 0 {
-		t.Error("the server counts as up")
-	}
+	until(t, "the server to count as down", func() bool {
+		_, text := get(t, base+"/metrics")
+		return metric(t, text, `weir_upstream_up{upstream="`+host(t, g.upstream)+`"}`) == 0
+	})
 
 	up := open(t, testpg.URL(t), func(c *weir.Config) { c.Pool.Min = 1 })
 	base = site(t, up)
