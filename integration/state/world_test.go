@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/weir-pg/weir"
 	"github.com/weir-pg/weir/internal/testpg"
@@ -290,8 +291,13 @@ func (w *world) settle() *difference {
 }
 
 // hearing waits until a client has had as many notifications as its twin, and
-// compares them.
+// compares them. PostgreSQL has sent what there was before it answers a Sync.
 func (w *world) hearing(c *client) *difference {
+	want := c.direct.do([]pgproto3.FrontendMessage{&pgproto3.Sync{}})
+	got := c.through.do([]pgproto3.FrontendMessage{&pgproto3.Sync{}})
+	if !slices.Equal(got, want) {
+		return w.differ(got, want, "the answers differ")
+	}
 	c.through.listen(len(c.direct.heard), patience)
 	if slices.Equal(c.through.heard, c.direct.heard) {
 		return nil
