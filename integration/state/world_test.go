@@ -110,6 +110,7 @@ type client struct {
 	through *peer
 	names   map[string]string // what it has prepared in the prepared form, by text
 	pinned  bool              // it has done what may keep it on its upstream
+	foreign bool              // it has set a client_encoding; then LISTEN pins
 	unsure  bool              // its transaction has a statement that weir cannot read
 }
 
@@ -200,10 +201,11 @@ func (w *world) room(s step) bool {
 			pinned++
 		}
 	}
-	if (pins(s.text) || unread(s.text)) && !w.clients[s.who].pinned && w.pool > 1 && pinned >= w.pool/2 {
+	c := w.clients[s.who]
+	if (c.pinnedBy(s.text) || unread(s.text)) && !c.pinned && w.pool > 1 && pinned >= w.pool/2 {
 		return false // that many may be pinned
 	}
-	return holding < w.pool || w.clients[s.who].holds() && holding <= w.pool
+	return holding < w.pool || c.holds() && holding <= w.pool
 }
 
 // pinning are the words after which a client may keep its upstream.
@@ -211,10 +213,9 @@ var pinning = []string{
 	"advisory_lock", "advisory_unlock", "temp", "with hold", "prepare ", "load ", "currval", "lastval", "setseed", "listen ", "pg_temp",
 }
 
-// pins reports whether a step may pin.
-func pins(text string) bool {
-	text = strings.ToLower(text)
-	return slices.ContainsFunc(pinning, func(word string) bool { return strings.Contains(text, word) })
+// pinnedBy reports whether a step may pin the client.
+func (c *client) pinnedBy(text string) bool {
+	return mentions(text, pinning...) || c.foreign && mentions(text, "listen ")
 }
 
 // unread reports whether a step has a statement that weir cannot read, which pins
@@ -248,7 +249,8 @@ func (w *world) do(s step) *difference {
 	if err != nil {
 		return w.differ(nil, nil, err.Error())
 	}
-	c.pinned = c.pinned || pins(s.text)
+	c.foreign = c.foreign || mentions(s.text, "client_encoding", "set names")
+	c.pinned = c.pinned || c.pinnedBy(s.text)
 	want := c.direct.do(messages)
 	got := c.through.do(messages)
 	c.unsure = (c.unsure || unread(s.text)) && c.holds()
@@ -299,8 +301,17 @@ func (w *world) hearing(c *client) *difference {
 		return w.differ(got, want, "the answers differ")
 	}
 	c.through.listen(len(c.direct.heard), patience)
-	if slices.Equal(c.through.heard, c.direct.heard) {
+	if slices.EqualFunc(c.through.heard, c.direct.heard, c.sameNote) {
 		return nil
 	}
 	return w.differ(describe(c.through.heard), describe(c.direct.heard), "the notifications differ")
+}
+
+// sameNote compares notifications. Who has LISTEN pin it is told the process ids
+// of PostgreSQL.
+func (c *client) sameNote(got, want notification) bool {
+	if c.foreign && got.Sender == -1 {
+		got.Sender = want.Sender
+	}
+	return got == want
 }
