@@ -114,13 +114,19 @@ func (x *exchange) leftBehind(r reasons) {
 }
 
 // leftNothing takes in that a statement failed. Locks and the like outlive a
-// rollback, but what PostgreSQL's own grammar refuses has done nothing. What a
-// function ran and could not read has a context.
+// rollback, but what PostgreSQL's own grammar refuses has done nothing, nor has a
+// function that there is not. What a function ran and could not read or find has
+// a context.
 func (a *answer) leftNothing(code sqlstate.Code, body []byte) {
-	if a.pins&unclear != 0 && code == sqlstate.SyntaxError && wire.Field(body, 'W') == nil {
+	refused := code == sqlstate.SyntaxError || a.kind == 'F' && code == undefinedFunction
+	if a.pins&unclear != 0 && refused && wire.Field(body, 'W') == nil {
 		a.pins &^= unclear
 	}
 }
+
+// undefinedFunction is the code of PostgreSQL's for a FunctionCall of an oid that
+// no function has.
+const undefinedFunction sqlstate.Code = "42883"
 
 // undecided reports whether it is open what the client keeps its upstream for.
 func (x *exchange) undecided() bool {

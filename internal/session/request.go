@@ -180,9 +180,10 @@ func (x *exchange) forward(typ byte, size int) bool {
 	case wire.Execute:
 		return x.execute(size)
 	case wire.FunctionCall:
+		pins := calls(x.toUp.body(size))
 		x.send()
 		x.toUp.keep(size)
-		x.due.push(answer{kind: 'F', pins: calls(x.toUp.body(size))})
+		x.due.push(answer{kind: 'F', pins: pins})
 		return true
 	case wire.CopyDone, wire.CopyFail:
 		x.due.endCopy()
