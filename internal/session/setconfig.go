@@ -41,11 +41,22 @@ func (e *effect) addSetConfig(call []byte) {
 	e.sets, e.touches = true, true
 	name, literal := bytes.CutPrefix(bytes.TrimLeft(call, " \t\r\n"), []byte("'"))
 	name, _, ended := bytes.Cut(name, []byte("'"))
-	if !literal || !ended {
+	switch {
+	case literal && ended:
+		e.add(string(name))
+	case ok && string(args[0]) == "name" && ofView(call):
+	default:
 		e.pins |= parameters
-		return
 	}
-	e.add(string(name))
+}
+
+// ofView reports whether what follows a call is the view pg_settings and its
+// WHERE: so pg_dump asks for a setting that older servers do not have.
+func ofView(call []byte) bool {
+	_, after, _ := bytes.Cut(call, []byte(")"))
+	words := bytes.Fields(after)
+	return len(words) > 2 && string(words[0]) == "from" && string(words[2]) == "where" &&
+		(string(words[1]) == "pg_settings" || string(words[1]) == "pg_catalog.pg_settings")
 }
 
 // always are the ways to write that a setting is for the transaction only.
