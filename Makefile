@@ -32,7 +32,7 @@ run: build ## run weir before a private PostgreSQL and print the URLs; Ctrl-C en
 .PHONY: test
 test: ## install or find what the tests need, and run them all
 	@scripts/setup.sh test
-	go test ./...
+	go test -timeout 15m ./...
 	$(if $(INTEGRATION),go -C $(INTEGRATION) test ./...)
 
 .PHONY: test-pg
@@ -62,7 +62,7 @@ cross: ## compile and vet for macOS and for ARM
 .PHONY: race
 race: ## the tests with the race detector
 	@scripts/setup.sh test
-	CGO_ENABLED=1 go test -race ./...
+	CGO_ENABLED=1 go test -race -timeout 15m ./...
 
 .PHONY: fuzz-smoke
 fuzz-smoke:
