@@ -35,6 +35,11 @@ const (
 	// retryPause is about the first pause before a request is asked again; it
 	// doubles with each. Those that have met should not meet again.
 	retryPause = 5 * time.Millisecond
+
+	// readPause is about the pause before a read is asked again, which is done
+	// once. Where PostgreSQL stops, or all of its backends are ended, the other
+	// upstreams go within that time, and are not taken for good ones.
+	readPause = 100 * time.Millisecond
 )
 
 // marks is where things were when the requests under way began.
@@ -103,7 +108,11 @@ func (x *exchange) startOver(why observe.Retry, cause error) {
 	}
 	x.s.skipping, x.answering, x.healed = false, false, false
 	x.fatal, x.asking = nil, 0
-	x.pause(retryPause << x.s.tries)
+	if why == observe.Read {
+		x.pause(readPause)
+	} else {
+		x.pause(retryPause << x.s.tries)
+	}
 	x.s.tries++
 	if why == observe.Read {
 		x.s.losses++
