@@ -5,6 +5,7 @@ package weir_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 
@@ -107,7 +108,9 @@ func (c *crew) checkWorker(t *testing.T, w *worker) {
 	}
 	if w.disturbed != nil {
 		complain := t.Errorf
-		if excused[t.Name()] != "" {
+		// PostgreSQL may send a part of an answer before it goes: then nobody can
+		// ask again unseen, and the error says so.
+		if excused[t.Name()] != "" || strings.HasPrefix(detail(w.disturbed), "A part of the answer had gone to the client") {
 			complain = t.Logf
 		}
 		complain("client %d (%s) only reads, and saw %v: %s", w.client, w.name, w.disturbed, detail(w.disturbed))

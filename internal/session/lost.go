@@ -109,6 +109,9 @@ func (x *exchange) answerLost(asked []answer, err *sqlstate.Error) {
 	x.s.skipping = open || x.s.skipping && len(asked) == 0
 }
 
+// partlyAnswered is why a statement that may only have read was not asked again.
+const partlyAnswered = "A part of the answer had gone to the client, and the rest was lost. Unless a function that was called has written, nothing has changed."
+
 // lossError is the error for what was under way, with what is known of its
 // outcome.
 func (x *exchange) lossError(cause error) *sqlstate.Error {
@@ -134,6 +137,9 @@ func (x *exchange) lossError(cause error) *sqlstate.Error {
 		e.Detail = "PostgreSQL has rolled back the transaction."
 	case running:
 		e.Detail = "The answer was lost. Unless a function that was called has written, nothing has changed."
+		if !x.toClient.unsent(x.marks.said) {
+			e.Detail = partlyAnswered
+		}
 	}
 	return e
 }
