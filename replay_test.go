@@ -66,7 +66,7 @@ func (p *overheard) serve() {
 			_ = weir.Close()
 		})
 		all.Go(func() {
-			_, _ = io.Copy(io.MultiWriter(server, p), weir)
+			_, _ = io.Copy(io.MultiWriter(p, server), weir) // kept before anybody can answer it
 			_ = server.Close()
 		})
 	}
