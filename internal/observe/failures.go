@@ -34,9 +34,14 @@ func (e *Errors) Add(code string) {
 
 // Values returns the count of every class, the zeros too.
 func (e *Errors) Values() map[string]uint64 {
-	values := make(map[string]uint64, len(errorClasses))
-	for i, class := range errorClasses {
-		values[class] = e.counts[i].Load()
+	return valuesOf(errorClasses[:], e.counts[:])
+}
+
+// valuesOf returns counts by their names, the zeros too.
+func valuesOf(names []string, counts []atomic.Uint64) map[string]uint64 {
+	values := make(map[string]uint64, len(names))
+	for i, name := range names {
+		values[name] = counts[i].Load()
 	}
 	return values
 }
@@ -57,11 +62,7 @@ func (r *Rejects) Add(code sqlstate.Code) {
 
 // Values returns the count of every reason, the zeros too.
 func (r *Rejects) Values() map[string]uint64 {
-	values := make(map[string]uint64, len(rejectReasons))
-	for i, reason := range rejectReasons {
-		values[reason] = r.counts[i].Load()
-	}
-	return values
+	return valuesOf(rejectReasons[:], r.counts[:])
 }
 
 // rejectReason returns the index in rejectReasons that code stands for.

@@ -34,9 +34,5 @@ func (r *Retries) Add(why Retry) { r.counts[why].Add(1) }
 
 // Values returns the count of every reason, the zeros too.
 func (r *Retries) Values() map[string]uint64 {
-	values := make(map[string]uint64, retryReasons)
-	for i := range r.counts {
-		values[retryNames[i]] = r.counts[i].Load()
-	}
-	return values
+	return valuesOf(retryNames[:], r.counts[:])
 }
