@@ -140,13 +140,7 @@ func (x *exchange) opening() bool { return x.opened && len(x.s.opening) > 0 }
 // an exhausted server explains. Nothing of the client's was executed.
 func (x *exchange) abandon(err *sqlstate.Error) {
 	err.Detail = "It was said to the BEGIN in front of this statement, which was not executed."
-	asked := append([]answer(nil), x.due.list[x.due.head:]...)
-	x.takeBack()
-	x.toClient.forgetRest()
-	x.toUp.drop, x.toUp.pass = x.toUp.drop+x.toUp.pass, 0
-	x.toUp.waste()
-	x.discardUpstream("it did not begin a transaction: " + err.Message)
-	x.pool().stats.Errors.Add(string(err.Code))
+	asked := x.giveUp("it did not begin a transaction: "+err.Message, err)
 	x.s.failBlock()
 	x.answerLost(asked, err)
 }

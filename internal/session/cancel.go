@@ -34,9 +34,9 @@ const (
 // ErrFull says that as many clients are logged in as may be.
 var ErrFull = errors.New("as many clients are connected as may be")
 
-// register takes the session in, unless too many clients are, and gives it a key
-// that no other has.
-func (e *Env) register(s *Session, protocol uint32) error {
+// register takes a client in, unless too many are, and gives it a key that no
+// other has: enter, which is called with mu held, puts it where find looks.
+func (e *Env) register(protocol uint32, enter func(key)) error {
 	secret := newSecret(protocol)
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -44,22 +44,7 @@ func (e *Env) register(s *Session, protocol uint32) error {
 	if err != nil {
 		return err
 	}
-	s.key = key{pid, secret}
-	e.sessions[pid] = s
-	return nil
-}
-
-// registerRelay is register for a client that replicates.
-func (e *Env) registerRelay(r *relay, protocol uint32) error {
-	secret := newSecret(protocol)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	pid, err := e.newPIDLocked()
-	if err != nil {
-		return err
-	}
-	r.key = key{pid, secret}
-	e.relays[pid] = r
+	enter(key{pid, secret})
 	return nil
 }
 

@@ -58,10 +58,7 @@ func (x *exchange) commandWithin(patience time.Duration, sql string) error {
 	case x.complain != nil:
 		return x.complain
 	case x.up == nil: // it answered, and was lost in the same breath
-		return &sqlstate.Error{
-			Code:    sqlstate.ConnectionFailure,
-			Message: fmt.Sprintf("connection to PostgreSQL at %s was lost", up.Address()),
-		}
+		return connectionLost(up.Address())
 	}
 	return nil
 }

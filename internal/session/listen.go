@@ -123,10 +123,7 @@ func (x *exchange) handOver() {
 // newChannels returns the channels that the upstream listens to and the hub does
 // not give to the client yet.
 func (x *exchange) newChannels() (names []string, err error) {
-	x.rowsOf = make(map[string]string)
-	err = x.command(channelsQuery)
-	has := x.rowsOf
-	x.rowsOf = nil
+	has, err := x.rowsFrom(channelsQuery)
 	for _, name := range has {
 		if x.s.ears == nil || !x.s.ears.hub(name) {
 			names = append(names, name)
@@ -228,10 +225,11 @@ func (x *exchange) awaitHub(typ byte, size int) (handled bool) {
 	case x.up == nil:
 		x.s.refused = x.cannotListen(err)
 		x.refuseRequest(typ, size)
-	case typ == wire.Query:
-		x.provokeQuery(size, x.cannotListen(err))
 	default:
-		x.provoke(size, x.cannotListen(err))
+		if typ == wire.Query {
+			x.s.setUnnamed(nil) // as any simple query does
+		}
+		x.provokeStatement(size, x.cannotListen(err))
 	}
 	return true
 }
@@ -257,16 +255,6 @@ func (x *exchange) cannotListen(err error) *sqlstate.Error {
 		}
 	}
 	return e
-}
-
-// provokeQuery is provoke for a simple query.
-func (x *exchange) provokeQuery(size int, err *sqlstate.Error) {
-	x.send()
-	x.s.setUnnamed(nil)
-	x.up.Prepared.Unnamed = nil
-	x.due.push(answer{kind: 'Q', fate: replaced, err: err})
-	x.toUp.discard(size)
-	x.toUp.insert(func(out []byte) []byte { return wire.AppendQuery(out, "weir refuses to listen") })
 }
 
 // notification handles a NotificationResponse of the upstream. In transaction

@@ -34,7 +34,7 @@ func (e *Env) Welcome(ctx context.Context, p *Pool, login *auth.Login, raw loop.
 	}
 	s := &Session{env: e, pool: p, start: settings, accepted: true}
 	s.changeSettings(settings)
-	if err := e.register(s, login.Protocol); err != nil {
+	if err := e.register(login.Protocol, func(k key) { s.key, e.sessions[k.pid] = k, s }); err != nil {
 		return err
 	}
 	greeting = wire.AppendKey(greeting, s.key.pid, s.key.secret)

@@ -33,14 +33,8 @@ func (x *exchange) upstreamLost(cause error) {
 	err := x.lossError(cause)
 	x.s.env.log.Warn("upstream connection lost", "pool", x.pool().name(), "address", x.up.Address(), "pid", x.up.PID(), "error", cause, "client", x.s.describe())
 	inBlock := x.inBlock()
-	ends := slices.Clone(x.due.list[x.due.head:])
-	x.takeBack()
 	broken := x.toClient.pass > 0 // the client has half a message, and the rest will never come
-	x.toClient.forgetRest()
-	x.toUp.drop, x.toUp.pass = x.toUp.drop+x.toUp.pass, 0
-	x.toUp.waste()
-	x.discardUpstream("lost: " + cause.Error())
-	x.pool().stats.Errors.Add(string(err.Code))
+	asked := x.giveUp("lost: "+cause.Error(), err)
 	if kept && !broken && bytes.HasSuffix(farewell, endOfFields) {
 		x.sendAway(farewell)
 		return
@@ -56,7 +50,20 @@ func (x *exchange) upstreamLost(cause error) {
 	}
 	x.s.lost = inBlock
 	x.s.tries, x.s.losses = 0, 0
-	x.answerLost(ends, err)
+	x.answerLost(asked, err)
+}
+
+// giveUp drops the upstream with all that is under way there, which is answered
+// with err, and returns what that is.
+func (x *exchange) giveUp(why string, err *sqlstate.Error) (asked []answer) {
+	asked = slices.Clone(x.due.list[x.due.head:])
+	x.takeBack()
+	x.toClient.forgetRest()
+	x.toUp.drop, x.toUp.pass = x.toUp.drop+x.toUp.pass, 0
+	x.toUp.waste()
+	x.discardUpstream(why)
+	x.pool().stats.Errors.Add(string(err.Code))
+	return asked
 }
 
 // takeBack undoes what was brought forward for requests that nobody will answer.
@@ -112,16 +119,19 @@ func (x *exchange) answerLost(asked []answer, err *sqlstate.Error) {
 // partlyAnswered is why a statement that may only have read was not asked again.
 const partlyAnswered = "A part of the answer had gone to the client, and the rest was lost. Unless a function that was called has written, nothing has changed."
 
+// connectionLost is the error for a connection to PostgreSQL that has broken.
+func connectionLost(address string) *sqlstate.Error {
+	return &sqlstate.Error{
+		Code:    sqlstate.ConnectionFailure,
+		Message: fmt.Sprintf("connection to PostgreSQL at %s was lost", address),
+	}
+}
+
 // lossError is the error for what was under way, with what is known of its
 // outcome.
 func (x *exchange) lossError(cause error) *sqlstate.Error {
-	e := &sqlstate.Error{
-		Code:    sqlstate.ConnectionFailure,
-		Message: fmt.Sprintf("connection to PostgreSQL at %s was lost", x.up.Address()),
-		Detail:  "Nothing was under way.",
-		Hint:    "The connection to weir is still open: try again.",
-		Err:     cause,
-	}
+	e := connectionLost(x.up.Address())
+	e.Detail, e.Hint, e.Err = "Nothing was under way.", "The connection to weir is still open: try again.", cause
 	if x.fatal != nil {
 		said := serverError(x.fatal)
 		e.Message = said.Message

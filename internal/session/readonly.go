@@ -124,16 +124,13 @@ func (x *exchange) proven() bool {
 	if d == nil {
 		return true
 	}
-	x.rowsOf = make(map[string]string)
-	err := x.command(strings.Replace(volatileQuery, "$1", quoteArray(d.words), 1))
-	found := x.rowsOf["volatile"]
-	x.rowsOf = nil
+	rows, err := x.rowsFrom(strings.Replace(volatileQuery, "$1", quoteArray(d.words), 1))
 	if x.up == nil {
 		x.lostUnused(d.err)
 		return false
 	}
 	x.s.doubt = nil
-	if err == nil && found == "0" {
+	if err == nil && rows["volatile"] == "0" {
 		return true
 	}
 	x.s.refused = d.err

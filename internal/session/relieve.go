@@ -29,10 +29,7 @@ func (x *exchange) relieve() bool {
 		return true
 	}
 	inBlock := x.status != wire.Idle
-	x.rowsOf = make(map[string]string)
-	err := x.command(relief(inBlock))
-	has := x.rowsOf
-	x.rowsOf = nil
+	has, err := x.rowsFrom(relief(inBlock))
 	switch {
 	case x.up == nil:
 		x.relieveLost(inBlock, sqlstate.From(err))

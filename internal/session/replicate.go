@@ -46,7 +46,7 @@ const relayBuffer = 32 << 10 // 32 KiB
 // all that.
 func (e *Env) Replicate(login *auth.Login, up *upstream.Login, ended func()) error {
 	r := &relay{env: e, client: login.Conn, up: up, ended: ended}
-	if err := e.registerRelay(r, login.Protocol); err != nil {
+	if err := e.register(login.Protocol, func(k key) { r.key, e.relays[k.pid] = k, r }); err != nil {
 		return err
 	}
 	var greeting []byte
@@ -151,12 +151,9 @@ func (r *relay) reason(cause error) *sqlstate.Error {
 	if r.left.Load() || errors.Is(cause, io.EOF) {
 		return nil
 	}
-	return &sqlstate.Error{
-		Severity: sqlstate.SeverityFatal,
-		Code:     sqlstate.ConnectionFailure,
-		Message:  "connection to PostgreSQL at " + r.up.Address + " was lost",
-		Hint:     "Connect again.",
-	}
+	e := connectionLost(r.up.Address)
+	e.Severity, e.Hint = sqlstate.SeverityFatal, "Connect again."
+	return e
 }
 
 // stop ends the relay because weir does: toClient notices at once.

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/weir-pg/weir/internal/loop"
-	"github.com/weir-pg/weir/internal/pool"
 	"github.com/weir-pg/weir/internal/sqlstate"
 	"github.com/weir-pg/weir/internal/wire"
 )
@@ -95,106 +93,40 @@ func isPlain(name string) bool {
 // ask takes an upstream, gives it the settings, and returns what it reports and
 // how it says the settings. One that is lost over it says nothing of the
 // settings: another is asked.
-func (p *Pool) ask(ctx context.Context, s Settings) (map[string]string, Settings, error) {
+func (p *Pool) ask(ctx context.Context, s Settings) (params map[string]string, said Settings, err error) {
 	for began := time.Now(); ; {
-		up, err := p.acquire(ctx)
-		if err != nil {
-			return nil, s, err
+		lost, err := p.visit(ctx, &s, func(x *exchange) (err error) {
+			if said, err = x.hearSettings(s); err == nil {
+				params = maps.Clone(x.up.Params)
+			}
+			return err
+		})
+		if lost {
+			err = &sqlstate.Error{Code: sqlstate.ConnectionFailure, Message: fmt.Sprintf("connection to PostgreSQL at %s was lost during a login", p.target().Address())}
 		}
-		e := &errand{pool: p, up: up, settings: s, done: make(chan struct{})}
-		up.Stream.Loop().Post(loop.Func(func() { up.Stream.Loop().Go(e) }))
-		<-e.done // in connect_timeout
-		if !e.lost || time.Since(began) > p.config().AcquireTimeout {
-			return e.params, e.said, e.err
+		if !lost || time.Since(began) > p.config().AcquireTimeout {
+			return params, said, err
 		}
 	}
 }
 
-// errand is a visit to an upstream on behalf of no client yet.
-type errand struct {
-	pool     *Pool
-	up       *Upstream
-	settings Settings
-
-	// Set before done is closed.
-	params map[string]string
-	said   Settings
-	err    error
-	lost   bool // err is that the upstream was lost
-	done   chan struct{}
-}
-
-// Serve is the errand's task.
-func (e *errand) Serve(t *loop.Task) {
-	defer close(e.done)
-	s := &Session{env: e.pool.env, pool: e.pool, settings: e.settings}
-	x := s.env.borrow(t.Loop())
-	defer s.env.giveBack(x)
-	x.start(s, t)
-	if x.attach(e.up) && e.learn(x) {
-		e.params = maps.Clone(x.up.Params)
-		x.letGo()
-		return
-	}
-	e.err = s.refused
-	if e.lost = e.err == nil; e.lost {
-		e.err = &sqlstate.Error{Code: sqlstate.ConnectionFailure, Message: fmt.Sprintf("connection to PostgreSQL at %s was lost during a login", e.pool.target().Address())}
-	}
-}
-
-// learn asks what the client's settings are in PostgreSQL's words, and, once in
-// a pool, what PostgreSQL can tell of settings at all.
-func (e *errand) learn(x *exchange) bool {
-	if e.pool.lore.Load() == nil {
+// hearSettings asks what a client's settings are in PostgreSQL's words, and, once
+// in a pool, what PostgreSQL can tell of settings at all.
+func (x *exchange) hearSettings(s Settings) (Settings, error) {
+	p := x.pool()
+	if p.lore.Load() == nil {
 		rows, err := x.rowsFrom(loreQuery)
 		if err != nil {
-			x.discardUpstream("it did not tell of its settings: " + err.Error())
-			return false
+			return s, err
 		}
-		e.pool.lore.Store(loreOf(rows, e.settings))
+		p.lore.Store(loreOf(rows, s))
 	}
-	has, err := x.inquire(hiddenIn(e.settings), e.settings)
+	has, err := x.inquire(hiddenIn(s), s)
 	if err != nil {
-		x.discardUpstream("it did not say what settings it has: " + err.Error())
-		return false
+		return s, err
 	}
-	said := e.settings.values()
+	said := s.values()
 	maps.Copy(said, has)
-	e.said = settingsOf(said)
-	x.up.settings = e.said
-	return true
-}
-
-// acquire waits for an upstream on an ordinary goroutine.
-func (p *Pool) acquire(ctx context.Context) (*Upstream, error) {
-	w := &blockingWait{done: make(chan struct{})}
-	w.waiter.Owner = w
-	p.conns.Wait(&w.waiter)
-	select {
-	case <-w.done:
-	case <-ctx.Done():
-		if p.conns.Leave(&w.waiter) {
-			return nil, context.Cause(ctx)
-		}
-		<-w.done // the outcome is on its way
-	}
-	return w.up, w.err
-}
-
-// blockingWait is a place in the queue for a goroutine that may block.
-type blockingWait struct {
-	waiter pool.Waiter[*Upstream]
-	up     *Upstream
-	err    error
-	done   chan struct{}
-}
-
-func (w *blockingWait) Granted(up *Upstream) {
-	w.up = up
-	close(w.done)
-}
-
-func (w *blockingWait) Refused(err error) {
-	w.err = err
-	close(w.done)
+	x.up.settings = settingsOf(said)
+	return x.up.settings, nil
 }

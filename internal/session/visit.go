@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"context"
+
+	"github.com/weir-pg/weir/internal/loop"
+	"github.com/weir-pg/weir/internal/pool"
+)
+
+// visit is a stay at an upstream on behalf of no client: weir itself wants
+// something there.
+type visit struct {
+	pool     *Pool
+	up       *Upstream
+	settings Settings // that the upstream has meanwhile
+	do       func(x *exchange) error
+
+	// Set before done is closed.
+	err  error
+	lost bool // the upstream was given up, or did not do what was asked
+	done chan struct{}
+}
+
+// visit waits in the queue for an upstream, gives it the settings, nil for those
+// that it has, and calls do in a task. It returns when do has, each of whose
+// commands ends in connect_timeout. Where lost is true, another upstream may do.
+func (p *Pool) visit(ctx context.Context, settings *Settings, do func(x *exchange) error) (lost bool, err error) {
+	up, err := p.acquire(ctx)
+	if err != nil {
+		return false, err
+	}
+	v := &visit{pool: p, up: up, settings: up.settings, do: do, done: make(chan struct{})}
+	if settings != nil {
+		v.settings = *settings
+	}
+	up.Stream.Loop().Post(loop.Func(func() { up.Stream.Loop().Go(v) }))
+	<-v.done
+	return v.lost, v.err
+}
+
+// Serve is the visit's task.
+func (v *visit) Serve(t *loop.Task) {
+	defer close(v.done)
+	s := &Session{env: v.pool.env, pool: v.pool, settings: v.settings}
+	x := s.env.borrow(t.Loop())
+	defer s.env.giveBack(x)
+	x.start(s, t)
+	if !x.attach(v.up) {
+		if v.err = s.refused; v.err == nil {
+			v.lost, v.err = true, connectionLost(v.pool.target().Address())
+		}
+		return
+	}
+	if v.err = v.do(x); v.err != nil {
+		v.lost = true
+		x.discardUpstream("it did not answer a question of weir's own: " + v.err.Error())
+		return
+	}
+	x.letGo()
+}
+
+// acquire waits for an upstream on an ordinary goroutine.
+func (p *Pool) acquire(ctx context.Context) (*Upstream, error) {
+	w := &blockingWait{done: make(chan struct{})}
+	w.waiter.Owner = w
+	p.conns.Wait(&w.waiter)
+	select {
+	case <-w.done:
+	case <-ctx.Done():
+		if p.conns.Leave(&w.waiter) {
+			return nil, context.Cause(ctx)
+		}
+		<-w.done // the outcome is on its way
+	}
+	return w.up, w.err
+}
+
+// blockingWait is a place in the queue for a goroutine that may block.
+type blockingWait struct {
+	waiter pool.Waiter[*Upstream]
+	up     *Upstream
+	err    error
+	done   chan struct{}
+}
+
+func (w *blockingWait) Granted(up *Upstream) {
+	w.up = up
+	close(w.done)
+}
+
+func (w *blockingWait) Refused(err error) {
+	w.err = err
+	close(w.done)
+}
