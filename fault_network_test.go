@@ -40,9 +40,11 @@ func TestABlackHoleUnderLoad(t *testing.T) {
 	p, through := distant(t, url, nearby)
 	g := open(t, through+quickly, poolOf(10))
 	c := hire(t, g, url)
+	until(t, "the pool to be full", func() bool { return p.Open() == 10 })
 	lose(t, p, 1)
-	until(t, "connections to be given up", func() bool {
-		return strings.Count(g.log.String(), "connection timed out") >= 5
+	until(t, "all connections to be given up", func() bool {
+		up := g.Status().Upstreams
+		return up.Idle+up.Active == 0 && strings.Contains(g.log.String(), "connection timed out")
 	})
 	lose(t, p, 0)
 	p.Reset()
