@@ -102,12 +102,7 @@ func (e *Env) Cancel(ctx context.Context, pid uint32, secret []byte) {
 		return
 	}
 	s.cancels.Add(1)
-	s.mu.Lock()
-	up := s.up
-	if up != nil {
-		up.cancels.Add(1)
-	}
-	s.mu.Unlock()
+	up := s.target(ctx)
 	if up == nil {
 		if l := s.client.Loop(); l != nil { // else it has asked nothing yet
 			l.Post(loop.Func(s.cancelWait))
@@ -120,6 +115,54 @@ func (e *Env) Cancel(ctx context.Context, pid uint32, secret []byte) {
 		why = "a cancel request was not confirmed" // PostgreSQL may have seen it, or will
 	}
 	up.cancelOver(why)
+}
+
+// target returns the upstream to which a cancel of the client's request goes,
+// with the cancel counted, nil where there is none. It waits while a shield is up.
+func (s *Session) target(ctx context.Context) *Upstream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.shielded {
+		if s.bare == nil {
+			s.bare = make(chan struct{})
+		}
+		bare := s.bare
+		s.mu.Unlock()
+		select {
+		case <-bare:
+		case <-ctx.Done():
+		}
+		s.mu.Lock()
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+	if s.up != nil {
+		s.up.cancels.Add(1)
+	}
+	return s.up
+}
+
+// shield has cancels wait until the settings that go ahead of a request are in
+// place. One that hit them would undo them, and the request behind them, in the
+// same write, would run with those of another client. It reports false where a
+// cancel is under way already.
+func (s *Session) shield() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shielded = s.up.cancels.Load() == 0
+	return s.shielded
+}
+
+// unshield lets cancels through again.
+func (s *Session) unshield() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shielded = false
+	if s.bare != nil {
+		close(s.bare)
+		s.bare = nil
+	}
 }
 
 // cancelWait ends the wait of a request that was cancelled in the queue.

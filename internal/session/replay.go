@@ -74,7 +74,7 @@ func (x *exchange) bring() bool {
 	}
 	script := x.pool().lore.Load().replay(x.script[:0], up.settings, s.settings)
 	x.script = script.sql
-	if script.sure && s.accepted {
+	if script.sure && s.accepted && s.shield() {
 		x.goAhead()
 	} else if err := x.bringWaiting(); err != nil {
 		if x.up != nil {
@@ -123,11 +123,13 @@ func (x *exchange) goAhead() {
 	x.toUp.insert(func(out []byte) []byte { return wire.AppendQuery(out, x.script) })
 }
 
-// endAhead ends the time that PostgreSQL has to answer what went ahead.
+// endAhead ends the time that PostgreSQL has to answer what went ahead, and the
+// wait of cancels for it.
 func (x *exchange) endAhead() {
 	if x.over != nil {
 		x.over()
 		x.over = nil
+		x.s.unshield()
 	}
 }
 

@@ -101,6 +101,10 @@ type Session struct {
 	up    *Upstream // guarded by mu
 	since time.Time // guarded by mu; when it got up
 
+	// While shielded, cancels wait until bare is closed, which the first of them
+	// makes. See shield.
+	shielded bool          // guarded by mu
+	bare     chan struct{} // guarded by mu
 	cancels atomic.Uint32 // cancel requests that found it
 }
 
