@@ -47,8 +47,9 @@ func (l *loader) checkCache() {
 	for _, u := range l.Users {
 		asked = asked || l.PoolFor("", u.Name).QueryCache
 	}
-	if asked {
-		l.Notices = append(l.Notices, "pool.query_cache (DATABASE_ENABLE_QUERY_CACHE) is on, but this version keeps no results: every query goes to PostgreSQL")
+	const notice = "pool.query_cache (DATABASE_ENABLE_QUERY_CACHE) is on, but this version keeps no results: every query goes to PostgreSQL"
+	if asked && !slices.Contains(l.Notices, notice) {
+		l.Notices = append(l.Notices, notice)
 	}
 }
 

@@ -22,6 +22,8 @@ type Source struct {
 	// File is the path of weir.toml. "": the one that --config or WEIR_CONFIG
 	// names, if any.
 	File string
+	// Place is whom the settings are for. Zero: Served.
+	Place Place
 	// Now is when certificates must be valid. Zero: now.
 	Now time.Time
 }
@@ -35,6 +37,7 @@ func Load(s Source) (*Config, error) {
 		env:    variables(s.Environ),
 		now:    s.Now,
 		bad:    map[string]bool{},
+		place:  s.Place,
 	}
 	if l.now.IsZero() {
 		l.now = time.Now()
@@ -59,6 +62,7 @@ type loader struct {
 	*Config
 	env      map[string]string
 	now      time.Time
+	place    Place
 	file     string // base name of the file being read
 	mistakes Mistakes
 	bad      map[string]bool // keys with a mistake; what follows from their values is not checked

@@ -56,7 +56,11 @@ func (l *loader) requireUpstream() {
 	if len(l.Databases) > 0 {
 		return
 	}
-	m := Mistake{Problem: "no upstream: set DATABASE_URL (or --upstream, or upstream in weir.toml) to the URL of the PostgreSQL server, postgres://user:password@host:5432/database"}
+	how := "DATABASE_URL (or --upstream, or upstream in weir.toml)"
+	if l.place == Inside {
+		how = "Config.Upstream (or DATABASE_URL, for ConfigFromEnv)"
+	}
+	m := Mistake{Problem: "no upstream: set " + how + " to the URL of the PostgreSQL server, postgres://user:password@host:5432/database"}
 	if l.env["DATABASE_URI"] != "" {
 		m.Where, m.Nearest = "env DATABASE_URI", "DATABASE_URL"
 	}
@@ -83,7 +87,7 @@ func (l *loader) checkURL(key string, text *string) (*pgconn.Config, bool) {
 		return nil, false
 	}
 	for _, host := range hosts(parsed) {
-		if l.isOwn(host.Host, host.Port) {
+		if l.place == Served && l.isOwn(host.Host, host.Port) {
 			l.wrong(key, from, masked, fmt.Sprintf("this is where weir itself listens (%s): give the URL of the PostgreSQL server, or another listen address",
 				strings.Join(l.Listen, ",")))
 			return nil, false
@@ -110,7 +114,7 @@ func hosts(c *pgconn.Config) []*pgconn.FallbackConfig {
 // machines: with nothing to ask for, weir would let anyone in.
 func (l *loader) checkOpen(key string, upstream *pgconn.Config) {
 	where := l.open()
-	if where == "" || upstream.Password != "" || len(l.Users) > 0 || l.bad[key] {
+	if l.place == Inside || where == "" || upstream.Password != "" || len(l.Users) > 0 || l.bad[key] {
 		return
 	}
 	l.wrong(key, l.origins[key], "", fmt.Sprintf(
