@@ -55,7 +55,7 @@ func prepare(t testing.TB, upstream string, change ...func(*weir.Config)) *gatew
 	id := strconv.FormatInt(gateways.Add(1), 10)
 	var err error
 	pprof.Do(context.Background(), pprof.Labels("gateway", id), func(context.Context) {
-		g.Gateway, err = weir.Open(cfg, weir.Options{Logger: slog.New(slog.NewTextHandler(g.log, nil))})
+		g.Gateway, err = weir.Open(t.Context(), cfg, weir.WithLogger(slog.New(slog.NewTextHandler(g.log, nil))))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -71,14 +71,14 @@ func prepare(t testing.TB, upstream string, change ...func(*weir.Config)) *gatew
 }
 
 // settings are those of a test's gateway.
-func settings(upstream string, change ...func(*weir.Config)) *weir.Config {
+func settings(upstream string, change ...func(*weir.Config)) weir.Config {
 	cfg := weir.DefaultConfig()
 	cfg.Upstream = upstream
-	cfg.Listen = []string{"127.0.0.1:0"}
+	cfg.Listen, cfg.HTTP = []string{"127.0.0.1:0"}, ""
 	cfg.Pool.Min = 0
 	cfg.ShutdownPause = 0
 	for _, c := range change {
-		c(cfg)
+		c(&cfg)
 	}
 	return cfg
 }

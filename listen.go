@@ -20,10 +20,18 @@ import (
 )
 
 // Listen opens the addresses of Config.Listen and serves clients there, in the
-// background, until Shutdown. On an error none is open.
+// background, until Shutdown. On an error none is open. Settings that make it
+// unsafe or senseless to listen there are [Mistakes].
 func (g *Gateway) Listen() error {
+	cfg, err := config.Complete(*g.config(), config.Served)
+	if err != nil {
+		return err
+	}
+	if len(cfg.Listen) == 0 {
+		return errors.New("there is no address for clients: set Config.Listen")
+	}
 	var opened []net.Listener
-	for _, a := range g.config().Addresses() {
+	for _, a := range cfg.Addresses() {
 		l, err := listen(a)
 		if err != nil {
 			for _, l := range opened {
@@ -125,12 +133,12 @@ func (g *Gateway) accept(l net.Listener) {
 				return
 			}
 		}
-		g.serving.Go(func() { g.welcome(conn) })
+		g.serving.Go(func() { g.welcome(conn, outside) })
 	}
 }
 
 // welcome logs a client in and hands it to a loop.
-func (g *Gateway) welcome(conn net.Conn) {
+func (g *Gateway) welcome(conn net.Conn, where place) {
 	setup := g.setup.Load()
 	visit, err := g.logins.enter(g.background, setup.config.ClientLoginTimeout)
 	if err != nil {
@@ -139,10 +147,10 @@ func (g *Gateway) welcome(conn net.Conn) {
 	}
 	defer visit.leave()
 	raw := &upstream.Swap{Conn: conn}
-	login, err := setup.acceptor.Accept(visit.ctx, raw)
+	login, err := setup.acceptors[where].Accept(visit.ctx, raw)
 	switch {
 	case err != nil:
-		g.logLogin(conn, err)
+		g.logLogin(conn, where, err)
 		_ = conn.Close()
 		return
 	case login.Cancel != nil:
@@ -151,8 +159,14 @@ func (g *Gateway) welcome(conn net.Conn) {
 		_ = conn.Close()
 		return
 	}
-	if err := g.admit(login, raw); err != nil {
-		g.logLogin(conn, err)
+	if where == inside {
+		err = setup.known(login)
+	}
+	if err == nil {
+		err = g.admit(login, raw)
+	}
+	if err != nil {
+		g.logLogin(conn, where, err)
 		session.Reject(login, err)
 		drain(login.Conn)
 		_ = login.Conn.Close()
@@ -202,12 +216,16 @@ func (g *Gateway) cancel(pid uint32, secret []byte) {
 
 // logLogin logs a login that failed; one that only looked at the port is not
 // worth a line.
-func (g *Gateway) logLogin(conn net.Conn, err error) {
+func (g *Gateway) logLogin(conn net.Conn, where place, err error) {
+	client := "this process"
+	if where == outside {
+		client = conn.RemoteAddr().String()
+	}
 	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
-		g.log.Debug("a client left during its login", "client", conn.RemoteAddr().String())
+		g.log.Debug("a client left during its login", "client", client)
 		return
 	}
-	g.log.Warn("login refused", "client", conn.RemoteAddr().String(), "error", err)
+	g.log.Warn("login refused", "client", client, "error", err)
 }
 
 // drainTime is how long a refused client may take to read why.

@@ -21,9 +21,14 @@ import (
 // Files that the settings name (certificates, passwords) are read again. Settings
 // that only a restart changes are logged, and stay. On an error nothing has
 // changed.
-func (g *Gateway) Reload(cfg *Config) error {
+func (g *Gateway) Reload(next Config) error {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
+	cfg, err := config.Complete(next, g.place())
+	if err != nil {
+		g.ReloadFailed(err)
+		return err
+	}
 	changed, _ := g.config().Changes(cfg)
 	if err := g.reload(cfg); err != nil {
 		g.ReloadFailed(err)
@@ -36,6 +41,14 @@ func (g *Gateway) Reload(cfg *Config) error {
 		g.log.Warn("some settings need a restart of weir to change", "settings", restart)
 	}
 	return nil
+}
+
+// place says where the gateway's clients come from.
+func (g *Gateway) place() config.Place {
+	if g.Addr() == nil {
+		return config.Inside
+	}
+	return config.Served
 }
 
 // ReloadFailed notes, for log and status, that there are new settings which

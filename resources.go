@@ -51,9 +51,9 @@ func loopCount(cfg *Config) int { return cmp.Or(cfg.Loops, (runtime.GOMAXPROCS(0
 const linger = 5 * time.Millisecond
 
 // loopOptions are those of the event loops.
-func (g *Gateway) loopOptions(cfg *Config, opts Options) loop.Options {
+func (g *Gateway) loopOptions(cfg *Config, opts options) loop.Options {
 	o := loop.Options{Loops: loopCount(cfg), Logger: g.log, Busy: g.busy.Observe}
-	if opts.OwnProcess {
+	if opts.ownProcess {
 		o.Linger = linger
 		runtime.GOMAXPROCS(o.Loops + runtime.NumCPU())
 	}

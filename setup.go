@@ -17,7 +17,7 @@ type setup struct {
 	maxClients  int
 	named       []poolKey // the pools that the settings name
 	identities  *identities
-	acceptor    *auth.Acceptor
+	acceptors   [places]*auth.Acceptor
 	certificate *tls.Certificate // weir's own; nil without TLS
 }
 
@@ -37,7 +37,8 @@ func (g *Gateway) newSetup(cfg *Config, former *setup) (*setup, error) {
 	if s.identities, err = newIdentities(cfg); err != nil {
 		return nil, err
 	}
-	s.acceptor = &auth.Acceptor{Users: s.identities, Acquire: g.logins.acquire}
+	s.acceptors[outside] = &auth.Acceptor{Users: s.identities, Acquire: g.logins.acquire}
+	s.acceptors[inside] = &auth.Acceptor{Users: insiders{}, Acquire: g.logins.acquire}
 	if cfg.ClientTLS.Mode == config.TLSDisable {
 		return s, nil
 	}
@@ -45,7 +46,7 @@ func (g *Gateway) newSetup(cfg *Config, former *setup) (*setup, error) {
 	if s.certificate, authorities, err = certificates(cfg.ClientTLS, former); err != nil {
 		return nil, err
 	}
-	s.acceptor.TLS = auth.NewTLS(s.certificate, authorities, cfg.ClientTLS.Mode == config.TLSRequire)
+	s.acceptors[outside].TLS = auth.NewTLS(s.certificate, authorities, cfg.ClientTLS.Mode == config.TLSRequire)
 	return s, nil
 }
 

@@ -24,7 +24,7 @@ type Status = observe.Snapshot
 func (g *Gateway) Status() Status {
 	s := Status{
 		Version:  g.version,
-		Started:  g.started,
+		Started:  g.since,
 		Taken:    time.Now(),
 		Draining: g.draining.Load(),
 	}

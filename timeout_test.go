@@ -221,7 +221,8 @@ func TestClientsWithAReasonToBeSilentStay(t *testing.T) {
 
 func TestTimeoutsAreOffByDefault(t *testing.T) {
 	t.Parallel()
-	if d := weir.DefaultConfig().ShortestTimeout(); d != 0 {
+	cfg := weir.DefaultConfig()
+	if d := cfg.ShortestTimeout(); d != 0 {
 		t.Errorf("by default a time-out of %v ends clients", d)
 	}
 }

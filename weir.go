@@ -4,7 +4,10 @@
 // hold cheap connections to it, it holds few expensive ones to PostgreSQL, and
 // lends one to a client for as long as a transaction lasts.
 //
-// The weir command is this package with flags, see cmd/weir.
+// A Go program can have that inside: [Open] starts a gateway, and [Gateway.Pool]
+// and [Gateway.DB] are ready pools whose connections end in the gateway, without a
+// port and without TCP. [Gateway.ListenAndServe] serves other programs too, and
+// is what the weir command calls, see cmd/weir.
 package weir
 
 import (
@@ -17,6 +20,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/weir-pg/weir/internal/config"
 	"github.com/weir-pg/weir/internal/loop"
 	"github.com/weir-pg/weir/internal/observe"
@@ -25,34 +30,18 @@ import (
 	"github.com/weir-pg/weir/internal/sqlstate"
 )
 
-// Config is every setting of a gateway; [DefaultConfig] is a start.
-type Config = config.Config
-
-// DefaultConfig returns the settings of a gateway of which nothing is said. Its
-// Upstream has to be set.
-func DefaultConfig() *Config { return config.Default() }
-
-// Options are what a gateway needs besides its settings. The zero value will do.
-type Options struct {
-	Logger  *slog.Logger // nil logs nothing
-	Version string       // for the status; "" is "dev"
-
-	// OwnProcess says that the program is for this gateway. It then sets
-	// GOMAXPROCS so that its loops need not share processors with the rest, and
-	// has them wait for events in a cheaper way.
-	OwnProcess bool
-}
-
 // Gateway is a running gateway. Its methods may be called from any goroutine.
 type Gateway struct {
 	// Fixed after Open.
 	first   *Config // that of Open, for what a reload does not change
 	log     *slog.Logger
 	version string
-	started time.Time
+	since   time.Time // when it was opened
 	loops   *loop.Group
 	busy    *observe.Histogram // stretches of the loops away from their pollers
 	env     *session.Env
+	started func(*Gateway) error // of WhenListening; nil for nobody
+	driver  *pgxpool.Config      // what those of the program start from
 
 	setup     atomic.Pointer[setup] // written by Open, and by Reload under mu
 	reloading sync.Mutex            // held by Reload; comes before mu
@@ -60,10 +49,13 @@ type Gateway struct {
 
 	draining atomic.Bool
 	refused  atomic.Uint64
+	cut      atomic.Int64 // clients that were still there when a shutdown's time was over
 	logins   logins
+	handles  handles
 
 	mu         sync.Mutex
 	listeners  []net.Listener        // guarded by mu
+	http       net.Addr              // guarded by mu; nil while no HTTP is served
 	pools      map[poolKey]*database // guarded by mu
 	order      []*database           // guarded by mu; in the order in which they were made
 	servers    map[serverKey]*server // guarded by mu
@@ -81,14 +73,31 @@ type Gateway struct {
 	refuse     context.CancelCauseFunc
 }
 
-// Open starts a gateway that nobody can reach yet: see ListenAndServe and
-// Serve. PostgreSQL need not be up. Close or Shutdown ends it.
-func Open(cfg *Config, opts Options) (*Gateway, error) {
+// Open starts a gateway, which the program reaches with Pool, DB, ConnConfig and
+// Dial, and others once ListenAndServe, Listen or Serve lets them in. Shutdown
+// or Close ends it.
+//
+// ctx bounds Open and not the gateway. PostgreSQL is not asked, and need not be
+// up: Health says whether it is. A cfg that cannot be used is a [Mistakes].
+func Open(ctx context.Context, cfg Config, opts ...Option) (*Gateway, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("open weir: %w", context.Cause(ctx))
+	}
+	first, err := config.Complete(cfg, config.Inside)
+	if err != nil {
+		return nil, err
+	}
+	return open(first, optionsOf(opts))
+}
+
+// open is Open with settings that were checked.
+func open(cfg *Config, opts options) (*Gateway, error) {
 	g := &Gateway{
 		first:    cfg,
-		log:      opts.Logger,
-		version:  opts.Version,
-		started:  time.Now(),
+		log:      opts.logger,
+		version:  opts.version,
+		started:  opts.started,
+		since:    time.Now(),
 		pools:    make(map[poolKey]*database),
 		servers:  make(map[serverKey]*server),
 		budgets:  make(map[budgetKey]*budget),
@@ -96,11 +105,9 @@ func Open(cfg *Config, opts Options) (*Gateway, error) {
 		replicas: make(map[*replica]struct{}),
 		dropped:  make(chan struct{}, 1),
 	}
-	if g.log == nil {
-		g.log = slog.New(slog.DiscardHandler)
-	}
-	if g.version == "" {
-		g.version = "dev"
+	var err error
+	if g.driver, err = newDriver(); err != nil {
+		return nil, err
 	}
 	first, err := g.newSetup(cfg, nil)
 	if err != nil {
@@ -132,23 +139,32 @@ var errClosing = &sqlstate.Error{
 
 // Shutdown ends the gateway. Ready fails from then on; after Config.ShutdownPause
 // it takes no new clients, sends idle ones away with 57P01, over
-// Config.ShutdownSpread, and the others when their transaction has ended. When ctx ends first,
-// the transactions still in progress are cut and the error says how many.
-// Afterwards weir has no connection to PostgreSQL.
+// Config.ShutdownSpread, and the others when their transaction has ended. The
+// program's own connections, of Pool and DB, are clients like any other, and
+// both are closed. When ctx ends first, the transactions still in progress are
+// cut and the error says how many. Afterwards weir has no connection to
+// PostgreSQL.
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	g.draining.Store(true)
 	g.pause(ctx)
+	handles := g.handles.close()
 	err := g.stopListening()
 	gone := g.env.Drain(ctx, g.config().ShutdownSpread)
 	select {
 	case <-gone:
 	case <-ctx.Done():
-		if cut := g.env.Clients().Total; cut > 0 {
-			err = errors.Join(err, fmt.Errorf("%d clients were still connected at the end of the shutdown and were cut", cut))
-		}
+		g.cut.Add(int64(g.env.Clients().Total))
 		g.env.Abort(gone)
 	}
-	return errors.Join(err, g.close())
+	err = errors.Join(err, g.close())
+	select {
+	case <-handles:
+	case <-ctx.Done(): // who holds a connection of Pool finds it closed
+	}
+	if cut := g.cut.Load(); cut > 0 {
+		err = errors.Join(err, fmt.Errorf("%d clients were still connected at the end of the shutdown and were cut", cut))
+	}
+	return err
 }
 
 // Close ends the gateway at once.

@@ -47,8 +47,8 @@ func (p *program) dev(c *cobra.Command, data string) (err error) {
 	if err != nil {
 		return err
 	}
-	return p.serve(c, cfg, p.devLogger(cfg, log), func(g *weir.Gateway, http string) error {
-		return p.announce(g, server, data != "", http)
+	return p.serve(c, cfg, p.devLogger(cfg, log), func(g *weir.Gateway) error {
+		return p.announce(g, server, data != "")
 	})
 }
 
@@ -61,7 +61,7 @@ func (p *program) devLogger(cfg *config.Config, quiet *slog.Logger) *slog.Logger
 }
 
 // announce prints where everything is.
-func (p *program) announce(g *weir.Gateway, server *pgserver.Server, keep bool, http string) error {
+func (p *program) announce(g *weir.Gateway, server *pgserver.Server, keep bool) error {
 	u, err := url.Parse(server.URL())
 	if err != nil {
 		return err
@@ -69,8 +69,8 @@ func (p *program) announce(g *weir.Gateway, server *pgserver.Server, keep bool, 
 	direct := u.String()
 	u.Host = g.Addr().String()
 	page := "off"
-	if http != "" {
-		page = "http://" + http + "/"
+	if address := g.HTTPAddr(); address != nil {
+		page = "http://" + address.String() + "/"
 	}
 	folder := server.Dir()
 	if !keep {

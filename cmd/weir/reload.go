@@ -62,7 +62,7 @@ func (r *reloader) reload() {
 		r.gateway.ReloadFailed(err)
 		return
 	}
-	if r.gateway.Reload(next) != nil {
+	if r.gateway.Reload(*next) != nil {
 		return // it has said why
 	}
 	if next.Log.Level != r.config.Log.Level {

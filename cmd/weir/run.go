@@ -4,10 +4,7 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"sync"
@@ -17,7 +14,6 @@ import (
 
 	"github.com/weir-pg/weir"
 	"github.com/weir-pg/weir/internal/config"
-	"github.com/weir-pg/weir/internal/web"
 )
 
 func (p *program) runCommand() *cobra.Command {
@@ -37,7 +33,7 @@ func (p *program) runCommand() *cobra.Command {
 
 // serve runs a gateway until a signal. started, if not nil, is called once
 // clients can connect; its error ends the gateway.
-func (p *program) serve(c *cobra.Command, cfg *config.Config, log *slog.Logger, started func(g *weir.Gateway, http string) error) error {
+func (p *program) serve(c *cobra.Command, cfg *config.Config, log *slog.Logger, started func(*weir.Gateway) error) error {
 	signals, hangups := make(chan os.Signal, 2), make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
@@ -45,76 +41,40 @@ func (p *program) serve(c *cobra.Command, cfg *config.Config, log *slog.Logger, 
 	defer signal.Stop(hangups)
 
 	tune()
-	g, err := weir.Open(cfg, weir.Options{Logger: log, Version: version, OwnProcess: true})
+	ctx, stop := context.WithCancel(c.Context())
+	g, err := weir.Open(ctx, *cfg, weir.WithLogger(log), weir.WithVersion(version), weir.OwnProcess(), weir.WhenListening(started))
 	if err != nil {
+		stop()
 		return err
 	}
-	if err := g.Listen(); err != nil {
-		return errors.Join(err, g.Close())
-	}
-	site, err := openSite(g, cfg.HTTP, log)
-	if err != nil {
-		return errors.Join(err, g.Close())
-	}
-	if started != nil {
-		if err := started(g, site.address); err != nil {
-			return errors.Join(err, g.Close(), site.close())
-		}
-	}
+	defer g.Close() // where it did not come to serve; what that ends is nobody's
 	r := reloader{gateway: g, load: func() (*config.Config, error) { return p.load(c) }, level: &p.level, log: log, config: cfg}
-	ctx, stop := context.WithCancel(c.Context())
-	var watching sync.WaitGroup
-	watching.Go(func() { r.watch(ctx, hangups) })
+	var helpers sync.WaitGroup
+	helpers.Go(func() { r.watch(ctx, hangups) })
+	ended := make(chan struct{})
+	helpers.Go(func() { obey(g, signals, stop, ended, log) })
+	err = g.ListenAndServe(ctx)
+	stop()
+	close(ended)
+	helpers.Wait()
+	log.Info("stopped")
+	return err
+}
+
+// obey has the first signal stop the gateway, and the second end it, until ended
+// is closed.
+func obey(g *weir.Gateway, signals <-chan os.Signal, stop func(), ended <-chan struct{}, log *slog.Logger) {
 	select {
 	case s := <-signals:
 		log.Info("stopping: transactions in progress may finish", "signal", s.String())
-	case <-ctx.Done():
+		stop()
+	case <-ended:
+		return
 	}
-	stop()
-	watching.Wait()
-	ctx, stop = context.WithTimeout(context.Background(), r.config.ShutdownTimeout)
-	defer stop()
-	go func() {
-		if s, ok := <-signals; ok {
-			log.Warn("stopping at once", "signal", s.String())
-			stop()
-		}
-	}()
-	err = g.Shutdown(ctx)
-	log.Info("stopped")
-	return errors.Join(err, site.close())
-}
-
-// site is the HTTP side: health, metrics, status, the page.
-type site struct {
-	address string // "" where there is none
-	stop    context.CancelFunc
-	done    sync.WaitGroup
-	err     error
-}
-
-func openSite(g *weir.Gateway, address string, log *slog.Logger) (*site, error) {
-	s := &site{stop: func() {}}
-	if address == "" {
-		return s, nil
+	select {
+	case s := <-signals:
+		log.Warn("stopping at once", "signal", s.String())
+		_ = g.Close() // ListenAndServe says what it cut
+	case <-ended:
 	}
-	l, err := net.Listen("tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("cannot serve HTTP on %s: another program listens there already; stop it, or choose another address with --http", address)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot serve HTTP on %s: %w", address, err)
-	}
-	s.address = l.Addr().String()
-	ctx, stop := context.WithCancel(context.Background())
-	s.stop = stop
-	s.done.Go(func() { s.err = web.Serve(ctx, l, g.Handler(address), log) })
-	log.Info("serving HTTP", "url", "http://"+s.address)
-	return s, nil
-}
-
-func (s *site) close() error {
-	s.stop()
-	s.done.Wait()
-	return s.err
 }

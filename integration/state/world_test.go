@@ -5,7 +5,6 @@ package state_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/url"
 	"slices"
 	"strconv"
@@ -81,7 +80,7 @@ func (g *ground) open(t testing.TB, pool int) *world {
 	cfg.Pool.AcquireTimeout = acquire
 	cfg.Pool.StatementTimeout = 0
 	cfg.ShutdownPause = 0
-	gw, err := weir.Open(cfg, weir.Options{Logger: slog.New(slog.DiscardHandler)})
+	gw, err := weir.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

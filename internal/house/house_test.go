@@ -56,7 +56,7 @@ var arrows = map[string][]string{
 		"internal/sqlstate", "internal/wire", "internal/auth", "internal/config", "internal/observe",
 		"internal/sqltext", "internal/loop", "internal/upstream", "internal/pool", "internal/session", "internal/web",
 	},
-	"cmd/weir":            {".", "internal/config", "internal/pgserver", "internal/web"},
+	"cmd/weir":            {".", "internal/config", "internal/pgserver"},
 	"bench":               {"internal/pgserver"},
 	"internal/testpg":     {"internal/pgserver"},
 	"internal/faultproxy": {"internal/wire"},
