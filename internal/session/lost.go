@@ -176,12 +176,18 @@ func (s *Session) blockStatus() byte {
 	return wire.Idle
 }
 
+// BlockLost is the Routine of the error for a statement in a block that has lost
+// its upstream. By it weir's own library tells that a transaction failed for no
+// fault of its own.
+const BlockLost = "weir_transaction_lost"
+
 // errBlockLost is PostgreSQL's own error for a failed block, with the reason.
 var errBlockLost = &sqlstate.Error{
 	Code:    sqlstate.InFailedTransaction,
 	Message: "current transaction is aborted, commands ignored until end of transaction block",
 	Detail:  "The transaction has lost its connection to PostgreSQL, or could get none. It was rolled back.",
 	Hint:    "Send ROLLBACK, then run the transaction again.",
+	Routine: BlockLost,
 }
 
 // requestLost answers a client whose block's upstream was lost, as PostgreSQL
