@@ -13,7 +13,7 @@ var sslModes = []string{"disable", "allow", "prefer", "require", "verify-ca", "v
 
 // foreign is the parameters of a URL that some client or pool understands and
 // PostgreSQL does not, each with what weir does instead. PostgreSQL would refuse
-// a login with any of them. "" needs no words: nothing is lost.
+// a login with any of them.
 var foreign = map[string]string{
 	// Prisma (documentation, "PostgreSQL: Configuration options").
 	"schema":                       "each client's own search_path counts",
@@ -43,26 +43,14 @@ var foreign = map[string]string{
 	// node-postgres (pg-connection-string).
 	"uselibpqcompat": "weir reads sslmode as libpq does",
 
-	// libpq's own, which it does not send either (documentation, 34.1.2).
-	"client_encoding":           "it is each client's own",
-	"fallback_application_name": "each client's own application_name counts",
-	"gssencmode":                "",
-	"gssdelegation":             "",
-	"gsslib":                    "",
-	"keepalives":                "weir sets keepalives itself",
-	"keepalives_idle":           "weir sets keepalives itself",
-	"keepalives_interval":       "weir sets keepalives itself",
-	"keepalives_count":          "weir sets keepalives itself",
-	"tcp_user_timeout":          "weir sets TCP_USER_TIMEOUT itself",
-	"load_balance_hosts":        "weir tries the hosts in their order",
-	"replication":               "weir does not forward replication yet",
-	"hostaddr":                  "weir looks the host name up",
-	"requirepeer":               "weir does not check the user behind a Unix socket",
-	"sslcompression":            "",
-	"sslcrl":                    "weir reads no revocation lists",
-	"sslcrldir":                 "weir reads no revocation lists",
-	"ssl_min_protocol_version":  "weir speaks TLS 1.2 and later",
-	"ssl_max_protocol_version":  "weir speaks TLS 1.2 and later",
+	// libpq's own for which weir has nothing (documentation, 34.1.2); the others of
+	// them are for package upstream.
+	"client_encoding": "it is each client's own",
+	"replication":     "weir does not forward replication yet",
+	"hostaddr":        "weir looks the host name up",
+	"requirepeer":     "weir does not check the user behind a Unix socket",
+	"sslcrl":          "weir reads no revocation lists",
+	"sslcrldir":       "weir reads no revocation lists",
 }
 
 // CleanURL returns a libpq URL or key=value string without the parameters that
@@ -80,10 +68,9 @@ func CleanURL(dsn string) (clean string, notices []string, err error) {
 	}
 	kept := d.params[:0:0]
 	for _, p := range d.params {
-		instead, drop := foreign[p.key]
-		if !drop {
+		if instead, drop := foreign[p.key]; !drop {
 			kept = append(kept, p)
-		} else if instead != "" {
+		} else {
 			notices = append(notices, "ignoring "+p.key+" in the URL of the upstream: "+instead)
 		}
 	}
