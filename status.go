@@ -20,7 +20,10 @@ import (
 // Status is the state of a gateway at one moment.
 type Status = observe.Snapshot
 
-// Status returns the gateway's state now.
+// recently is the stretch of Status.Recent.
+const recently = 10 * time.Second
+
+// Status returns the gateway's state now: it reads counters, and asks nobody.
 func (g *Gateway) Status() Status {
 	s := Status{
 		Version:  g.version,
@@ -44,6 +47,8 @@ func (g *Gateway) Status() Status {
 	if r := g.reloaded.Load(); r != nil {
 		s.Reload = *r
 	}
+	now := g.sample()
+	s.Recent, s.Minute = g.rates.Over(now, recently), g.rates.Over(now, time.Minute)
 	s.Summarise()
 	return s
 }

@@ -37,6 +37,7 @@ func (g *Gateway) forgetUnused() (unused []*database) {
 	for key, d := range g.pools {
 		if d.pool.Unused() && !g.configured(key) {
 			delete(g.pools, key)
+			g.past = g.past.Add(d.pool.Stats().Sample())
 			unused = append(unused, d)
 		}
 	}

@@ -46,6 +46,7 @@ type Gateway struct {
 	setup     atomic.Pointer[setup] // written by Open, and by Reload under mu
 	reloading sync.Mutex            // held by Reload; comes before mu
 	reloaded  atomic.Pointer[observe.Reload]
+	rates     observe.Window
 
 	draining atomic.Bool
 	refused  atomic.Uint64
@@ -62,9 +63,10 @@ type Gateway struct {
 	budgets    map[budgetKey]*budget // guarded by mu
 	limits     map[limitsKey]*limits // guarded by mu
 	replicas   map[*replica]struct{} // guarded by mu; the replication connections
+	past       observe.Sample        // guarded by mu; what pools have counted that are gone
 	closed     bool                  // guarded by mu
 	ended      sync.Once
-	sweeping   sync.WaitGroup  // the goroutines of sweep and shareRoles
+	sweeping   sync.WaitGroup  // the goroutines of sweep, shareRoles and keepRates
 	dropped    chan struct{}   // has sweep look at once: a database may have gone
 	serving    sync.WaitGroup  // accept loops and logins
 	background context.Context // ends when the gateway closes
@@ -126,6 +128,7 @@ func open(cfg *Config, opts options) (*Gateway, error) {
 	g.openConfigured()
 	g.sweeping.Go(g.sweep)
 	g.sweeping.Go(g.shareRoles)
+	g.sweeping.Go(g.keepRates)
 	g.sweeping.Go(func() { g.env.KeepTime(g.background) })
 	return g, nil
 }

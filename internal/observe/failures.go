@@ -37,6 +37,17 @@ func (e *Errors) Values() map[string]uint64 {
 	return valuesOf(errorClasses[:], e.counts[:])
 }
 
+// total returns the count of all classes.
+func (e *Errors) total() uint64 { return sumOf(e.counts[:]) }
+
+// sumOf adds counts up.
+func sumOf(counts []atomic.Uint64) (sum uint64) {
+	for i := range counts {
+		sum += counts[i].Load()
+	}
+	return sum
+}
+
 // valuesOf returns counts by their names, the zeros too.
 func valuesOf(names []string, counts []atomic.Uint64) map[string]uint64 {
 	values := make(map[string]uint64, len(names))
@@ -64,6 +75,9 @@ func (r *Rejects) Add(code sqlstate.Code) {
 func (r *Rejects) Values() map[string]uint64 {
 	return valuesOf(rejectReasons[:], r.counts[:])
 }
+
+// total returns the count of all reasons.
+func (r *Rejects) total() uint64 { return sumOf(r.counts[:]) }
 
 // rejectReason returns the index in rejectReasons that code stands for.
 func rejectReason(code sqlstate.Code) int {

@@ -22,6 +22,9 @@ type Snapshot struct {
 	OldestWait  float64 `json:"oldest_wait_seconds"` // 0 when nothing waits
 	Utilisation float64 `json:"utilisation"`         // active upstreams / their limit; 0 without a limit
 
+	Recent Rates `json:"recent"` // the last 10 s
+	Minute Rates `json:"minute"` // the last minute
+
 	Pools   []Pool   `json:"pools"` // in the order in which they were made
 	Budgets []Budget `json:"budgets"`
 	Servers []Server `json:"servers"`

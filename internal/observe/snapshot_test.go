@@ -56,9 +56,17 @@ func sample() observe.Snapshot {
 		},
 		Servers: []observe.Server{{Name: "db:5432", LastErrorAt: started, LastError: "connection refused"}},
 		Loops:   []observe.Loop{{Number: 0, Busy: busy.Snapshot().Latency()}},
+		Recent:  ratesOf(10),
+		Minute:  ratesOf(60),
 	}
 	snap.Summarise()
 	return snap
+}
+
+// ratesOf returns the rates of so many seconds.
+func ratesOf(seconds float64) observe.Rates {
+	figures := observe.Latency{Count: 420, Sum: 1.5, P50: 0.001, P95: 0.004, P99: 0.02}
+	return observe.Rates{Seconds: seconds, Queries: 42, Transactions: 21, Errors: 0.5, ErrorRate: 0.0119, Wait: figures, Query: figures}
 }
 
 func TestSnapshotAsJSON(t *testing.T) {
