@@ -11,8 +11,6 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/weir-pg/weir/internal/pool"
-	"github.com/weir-pg/weir/internal/session"
 	"github.com/weir-pg/weir/internal/sqlstate"
 )
 
@@ -83,9 +81,9 @@ func refused(err error) bool {
 	}
 	switch sqlstate.Code(e.Code) {
 	case sqlstate.TooManyConnections:
-		return e.Routine != pool.QueueTimeout
+		return sqlstate.Marker(e.Routine) != sqlstate.QueueTimeout
 	case sqlstate.InFailedTransaction:
-		return e.Routine == session.BlockLost
+		return sqlstate.Marker(e.Routine) == sqlstate.TransactionLost
 	case sqlstate.AdminShutdown, crashShutdown, sqlstate.CannotConnectNow, sqlstate.IdleSessionTimeout:
 		return true
 	case sqlstate.RejectedConnection, sqlstate.ProtocolViolation, sqlstate.TransactionUnknown:

@@ -202,6 +202,7 @@ func (g *Gateway) tooManyClients() *sqlstate.Error {
 		Code:     sqlstate.TooManyConnections,
 		Message:  fmt.Sprintf("too many connections to weir: max_clients = %d clients are connected", g.setup.Load().maxClients),
 		Hint:     "Raise max_clients, and the limit on open files if that is what bounds it, or have applications open fewer connections.",
+		Routine:  sqlstate.TooManyClients,
 	}
 }
 

@@ -138,6 +138,7 @@ var errClosing = &sqlstate.Error{
 	Severity: sqlstate.SeverityFatal,
 	Code:     sqlstate.AdminShutdown,
 	Message:  "terminating connection because weir is shutting down",
+	Routine:  sqlstate.ShuttingDown,
 }
 
 // Shutdown ends the gateway. Ready fails from then on; after Config.ShutdownPause

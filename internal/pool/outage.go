@@ -164,6 +164,7 @@ func clientError(f Failure, err error) *sqlstate.Error {
 	return &sqlstate.Error{
 		Code:    sqlstate.ConnectionFailure,
 		Message: "cannot connect to PostgreSQL: " + err.Error(),
+		Routine: sqlstate.UpstreamDown,
 		Err:     err,
 	}
 }

@@ -130,7 +130,7 @@ func (s *seeker) timeout(waited time.Duration) error {
 	err := &sqlstate.Error{
 		Code:    sqlstate.TooManyConnections,
 		Message: fmt.Sprintf("too many connections: none to PostgreSQL became free within %v", waited),
-		Routine: QueueTimeout,
+		Routine: sqlstate.QueueTimeout,
 	}
 	if full := s.at(); full != nil {
 		now := full.Status()

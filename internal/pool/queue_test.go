@@ -140,7 +140,7 @@ func TestWaitEndsAtAcquireTimeout(t *testing.T) {
 			t.Errorf("waited %v, want 30s", got)
 		}
 		var err *sqlstate.Error
-		if !errors.As(e.err, &err) || err.Code != sqlstate.TooManyConnections || err.Routine != pool.QueueTimeout {
+		if !errors.As(e.err, &err) || err.Code != sqlstate.TooManyConnections || err.Routine != sqlstate.QueueTimeout {
 			t.Fatalf("got %v, want 53300 of weir's own", e.err)
 		}
 		for _, part := range []struct{ field, text, want string }{

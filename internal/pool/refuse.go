@@ -9,10 +9,6 @@ import (
 	"github.com/weir-pg/weir/internal/sqlstate"
 )
 
-// QueueTimeout is the Routine of the error that ends a wait at AcquireTimeout. By
-// it and 53300 weir's own library tells this error from PostgreSQL's.
-const QueueTimeout = "weir_query_wait_timeout"
-
 // timeout is the error for waiters that AcquireTimeout took out of the queue: 08006
 // if they could have been served had PostgreSQL taken connections or answered
 // logins, else 53300. What they asked for has not been executed.
@@ -39,7 +35,7 @@ func (p *Pool[C]) timeout(taken int) error {
 			cfg.User, cfg.AcquireTimeout),
 		Detail:  p.detail(s, full, taken),
 		Hint:    hint(s, full),
-		Routine: QueueTimeout,
+		Routine: sqlstate.QueueTimeout,
 	}
 }
 
@@ -50,7 +46,8 @@ func (p *Pool[C]) unanswered(cfg *Config[C]) error {
 		Code: sqlstate.ConnectionFailure,
 		Message: fmt.Sprintf("PostgreSQL at %s has not answered a login to database %q as role %q within %v",
 			p.server().cfg.Name, cfg.Database, cfg.User, cfg.AcquireTimeout),
-		Hint: "See whether PostgreSQL hangs, or something on the way to it drops packets.",
+		Hint:    "See whether PostgreSQL hangs, or something on the way to it drops packets.",
+		Routine: sqlstate.UpstreamDown,
 	}
 }
 

@@ -172,6 +172,7 @@ func (s *Session) cancelWait() {
 			Code:    sqlstate.QueryCanceled,
 			Message: "canceling statement due to user request",
 			Detail:  "It was waiting for a connection to PostgreSQL and was not executed.",
+			Routine: sqlstate.QueueCanceled,
 		})
 	}
 }

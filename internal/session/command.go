@@ -54,6 +54,7 @@ func (x *exchange) commandWithin(patience time.Duration, sql string) error {
 		return &sqlstate.Error{
 			Code:    sqlstate.ConnectionFailure,
 			Message: fmt.Sprintf("PostgreSQL at %s did not answer weir within %v; the connection to it was closed", up.Address(), patience),
+			Routine: sqlstate.UpstreamLost,
 		}
 	case x.complain != nil:
 		return x.complain

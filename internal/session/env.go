@@ -192,6 +192,7 @@ var shutdown = &sqlstate.Error{
 	Code:     sqlstate.AdminShutdown,
 	Message:  "terminating connection because weir is shutting down",
 	Hint:     "Connect again: another weir, or this one after its restart, takes over.",
+	Routine:  sqlstate.ShuttingDown,
 }
 
 // dismiss sends a client away that is served by no task.

@@ -190,6 +190,7 @@ func (x *exchange) listenLost(err error) {
 		Message: "connection to PostgreSQL was lost after a LISTEN",
 		Detail:  "The transaction was committed, but nothing listens to its channels.",
 		Hint:    "Connect again.",
+		Routine: sqlstate.UpstreamLost,
 		Err:     err,
 	})
 }
@@ -246,11 +247,11 @@ func (x *exchange) cannotListen(err error) *sqlstate.Error {
 		Err:     err,
 	}
 	if cause, ok := errors.AsType[*sqlstate.Error](err); ok {
-		e.Code = cause.Code
+		e.Code, e.Routine = cause.Code, cause.Routine
 	}
 	for _, b := range p.options.Load().budgets() {
 		if s := b.Status(); errors.Is(err, context.DeadlineExceeded) && s.Effective != pool.NoLimit && s.InUse >= s.Effective {
-			e.Code = sqlstate.TooManyConnections
+			e.Code, e.Routine = sqlstate.TooManyConnections, sqlstate.QueueTimeout
 			e.Detail = fmt.Sprintf("%s: %d of %d in use over all pools.", s.Name, s.InUse, s.Effective)
 		}
 	}

@@ -124,6 +124,7 @@ func connectionLost(address string) *sqlstate.Error {
 	return &sqlstate.Error{
 		Code:    sqlstate.ConnectionFailure,
 		Message: fmt.Sprintf("connection to PostgreSQL at %s was lost", address),
+		Routine: sqlstate.UpstreamLost,
 	}
 }
 
@@ -176,18 +177,13 @@ func (s *Session) blockStatus() byte {
 	return wire.Idle
 }
 
-// BlockLost is the Routine of the error for a statement in a block that has lost
-// its upstream. By it weir's own library tells that a transaction failed for no
-// fault of its own.
-const BlockLost = "weir_transaction_lost"
-
 // errBlockLost is PostgreSQL's own error for a failed block, with the reason.
 var errBlockLost = &sqlstate.Error{
 	Code:    sqlstate.InFailedTransaction,
 	Message: "current transaction is aborted, commands ignored until end of transaction block",
 	Detail:  "The transaction has lost its connection to PostgreSQL, or could get none. It was rolled back.",
 	Hint:    "Send ROLLBACK, then run the transaction again.",
-	Routine: BlockLost,
+	Routine: sqlstate.TransactionLost,
 }
 
 // requestLost answers a client whose block's upstream was lost, as PostgreSQL

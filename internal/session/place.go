@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/weir-pg/weir/internal/loop"
-	"github.com/weir-pg/weir/internal/pool"
 	"github.com/weir-pg/weir/internal/sqlstate"
 	"github.com/weir-pg/weir/internal/wire"
 )
@@ -182,6 +181,6 @@ func (p *Pool) pinTimeout() error {
 			p.database, p.user, p.room(false), n+1, strings.Join(p.holders(namedHolders), "; ")),
 		Hint: fmt.Sprintf("End what pins them, or raise pool.max_pinned, which is %s of at most %d connections.",
 			p.config().MaxPinned, p.conns.Status().Limit),
-		Routine: pool.QueueTimeout,
+		Routine: sqlstate.QueueTimeout,
 	}
 }

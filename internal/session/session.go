@@ -105,7 +105,7 @@ type Session struct {
 	// makes. See shield.
 	shielded bool          // guarded by mu
 	bare     chan struct{} // guarded by mu
-	cancels atomic.Uint32 // cancel requests that found it
+	cancels  atomic.Uint32 // cancel requests that found it
 }
 
 // prepared is a client's name for a statement.

@@ -102,7 +102,11 @@ func (p *Pool) ask(ctx context.Context, s Settings) (params map[string]string, s
 			return err
 		})
 		if lost {
-			err = &sqlstate.Error{Code: sqlstate.ConnectionFailure, Message: fmt.Sprintf("connection to PostgreSQL at %s was lost during a login", p.target().Address())}
+			err = &sqlstate.Error{
+				Code:    sqlstate.ConnectionFailure,
+				Message: fmt.Sprintf("connection to PostgreSQL at %s was lost during a login", p.target().Address()),
+				Routine: sqlstate.UpstreamDown,
+			}
 		}
 		if !lost || time.Since(began) > p.config().AcquireTimeout {
 			return params, said, err

@@ -67,6 +67,32 @@ const (
 	InternalError Code = "XX000"
 )
 
+// Marker is the Routine of those errors that a program does well to tell apart.
+// PostgreSQL puts the name of one of its functions there, and drivers show it.
+type Marker string
+
+// The markers. With those that say so, nothing was executed.
+const (
+	// QueueTimeout: a wait for a connection ended at pool.acquire_timeout. Nothing
+	// was executed.
+	QueueTimeout Marker = "weir_query_wait_timeout"
+	// QueueCanceled: a request was cancelled while it waited. It was not executed.
+	QueueCanceled Marker = "weir_queue_canceled"
+	// TooManyClients: max_clients is reached. Nothing was executed.
+	TooManyClients Marker = "weir_too_many_clients"
+	// UpstreamDown: PostgreSQL was not reached, or took no login, for as long as
+	// the request waited. Nothing was executed.
+	UpstreamDown Marker = "weir_upstream_down"
+	// UpstreamLost: the connection to PostgreSQL broke. The SQLSTATE says what
+	// became of what it carried.
+	UpstreamLost Marker = "weir_upstream_lost"
+	// TransactionLost: a statement in a block whose connection has been lost. The
+	// block was rolled back.
+	TransactionLost Marker = "weir_transaction_lost"
+	// ShuttingDown: weir stops. What this answers was not executed.
+	ShuttingDown Marker = "weir_shutdown"
+)
+
 // Severity is the first field of an ErrorResponse.
 type Severity string
 
@@ -87,7 +113,7 @@ type Error struct {
 	Message  string
 	Detail   string // what was full, who held it; may be empty
 	Hint     string // what to do; may be empty
-	Routine  string // a marker that weir's own library recognises; may be empty
+	Routine  Marker // what weir's own library recognises; may be empty
 	Err      error  // the cause, for the operator's log; never sent
 }
 

@@ -98,7 +98,7 @@ func (e *Error) Unwrap() error {
 	f := e.decisive()
 	answer, ok := errors.AsType[*pgconn.PgError](f.err)
 	if !ok {
-		return &sqlstate.Error{Code: sqlstate.ConnectionFailure, Message: e.unanswered(), Err: f.err}
+		return &sqlstate.Error{Code: sqlstate.ConnectionFailure, Message: e.unanswered(), Routine: sqlstate.UpstreamDown, Err: f.err}
 	}
 	if Classify(f.err) == Down {
 		return &sqlstate.Error{
@@ -106,6 +106,7 @@ func (e *Error) Unwrap() error {
 			Message: fmt.Sprintf("PostgreSQL at %s takes no connections now: %s", f.host, answer.Message),
 			Detail:  answer.Detail,
 			Hint:    answer.Hint,
+			Routine: sqlstate.UpstreamDown,
 			Err:     f.err,
 		}
 	}

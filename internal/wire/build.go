@@ -114,7 +114,7 @@ func appendReport(b []byte, typ byte, e *sqlstate.Error) []byte {
 	b = appendField(b, 'M', e.Message)
 	b = appendField(b, 'D', e.Detail)
 	b = appendField(b, 'H', e.Hint)
-	b = appendField(b, 'R', e.Routine)
+	b = appendField(b, 'R', string(e.Routine))
 	return End(append(b, 0), start)
 }
 
