@@ -23,6 +23,7 @@ const ferry = "WEIR_TEST_FERRY"
 func TestMain(m *testing.M) {
 	address := os.Getenv(ferry)
 	if address == "" {
+		skipExamples()
 		os.Exit(m.Run())
 	}
 	conn, err := net.Dial("tcp", address)

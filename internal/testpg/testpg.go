@@ -34,6 +34,26 @@ func URL(t testing.TB) string {
 	return check(t, shared).URL()
 }
 
+// Found reports whether a test that asks for a server would get one, or fail:
+// where it does not it would skip, and so should what cannot, an example. The
+// flags have to be parsed.
+func Found() bool {
+	if testing.Short() {
+		return false
+	}
+	_, err := pgserver.Find("")
+	return err == nil || os.Getenv("CI") != "" || os.Getenv("WEIR_TEST_PG") != ""
+}
+
+// Shared is URL for what is no test, an example.
+func Shared() (url string, err error) {
+	s, err := shared()
+	if err != nil {
+		return "", err
+	}
+	return s.URL(), nil
+}
+
 // New starts a server for this test alone, which may stop it, break it and
 // change its settings. It is closed when the test ends.
 func New(t testing.TB, opts pgserver.Options) *pgserver.Server {
