@@ -13,7 +13,8 @@ LINT    := bin/golangci-lint
 # The race detector needs cgo and a C compiler; nothing else does.
 export CGO_ENABLED = 0
 
-# The drivers' tests are a module of their own.
+# The drivers' tests are a module of their own. So are the examples, for what
+# they use.
 INTEGRATION := $(dir $(wildcard integration/go.mod))
 
 .PHONY: help
@@ -34,6 +35,7 @@ test: ## install or find what the tests need, and run them all
 	@scripts/setup.sh test
 	go test -timeout 15m ./...
 	$(if $(INTEGRATION),go -C $(INTEGRATION) test ./...)
+	go -C examples test ./...
 
 .PHONY: test-pg
 test-pg: ## run the tests against another PostgreSQL, such as PG=18 (14 to 18), fetched if need be
@@ -49,6 +51,7 @@ check: lint cross race fuzz-smoke bench-smoke ## linters, other platforms, race 
 .PHONY: lint
 lint: $(LINT) ## linters and formatters, .golangci.yml says which
 	$(LINT) run ./...
+	cd examples && ../$(LINT) run ./...
 
 .PHONY: fmt
 fmt: $(LINT) ## format the code as lint wants it
