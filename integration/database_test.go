@@ -26,7 +26,13 @@ type ground struct {
 // "" for none.
 func fresh(t testing.TB, attributes string) ground {
 	t.Helper()
-	admin := testpg.Database(t, testpg.URL(t))
+	return freshOn(t, testpg.URL(t), attributes)
+}
+
+// freshOn is fresh on the server of a superuser's URL.
+func freshOn(t testing.TB, server, attributes string) ground {
+	t.Helper()
+	admin := testpg.Database(t, server)
 	role := testpg.Role(t, admin, attributes)
 	u, err := url.Parse(role)
 	if err != nil {

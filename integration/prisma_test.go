@@ -20,7 +20,8 @@ import (
 type prisma struct {
 	dir    string
 	node   string // path of the program
-	engine string // path of the schema engine
+	engine string // path of schema-engine.mjs
+	script string // path of client.mjs
 }
 
 // prismaCLI is the command line, as a path in a project.
@@ -42,7 +43,7 @@ var installedPrisma = sync.OnceValues(func() (prisma, error) {
 	if err != nil {
 		return prisma{}, err
 	}
-	p := prisma{dir: dir, node: node, engine: filepath.Join(dir, "schema-engine.mjs")}
+	p := prisma{dir: dir, node: node, engine: filepath.Join(dir, "schema-engine.mjs"), script: filepath.Join(dir, "client.mjs")}
 	_, err = p.cli(ctx, "", "generate")
 	return p, err
 })
