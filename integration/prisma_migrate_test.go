@@ -132,15 +132,32 @@ func TestPrismaCommandsSeeTheSame(t *testing.T) {
 }
 
 // Three deployments start their builds at once, and each runs its migrations.
+// Of a pool of two, one connection is for such clients, so the builds wait for
+// that; of a pool of five all get one, and wait for the lock.
 func TestPrismaThreeBuildsTakeTurns(t *testing.T) {
 	t.Parallel()
-	g := builder(t)
-	w := open(t, g.url, "DATABASE_POOL_MAX=5")
-	p := newPrisma(t)
-	p.migration(t, "20260103000000_slow", "select pg_sleep(0.5); create table slow ();")
+	for _, pool := range []string{"5", "2"} {
+		t.Run("pool of "+pool, func(t *testing.T) {
+			t.Parallel()
+			g := builder(t)
+			w := open(t, g.url, "DATABASE_POOL_MAX="+pool)
+			p := newPrisma(t)
+			p.migration(t, "20260103000000_slow", "select pg_sleep(0.5); create table slow ();")
+			p.threeBuilds(t, w.url)
+			rows := testpg.Exec(t, g.admin, `select migration_name, count(*), count(finished_at) from _prisma_migrations group by 1 order by 1`)
+			want := [][]string{{"20260101000000_tables", "1", "1"}, {"20260102000000_counters", "1", "1"}, {"20260103000000_slow", "1", "1"}}
+			if !reflect.DeepEqual(rows, want) {
+				t.Errorf("migrations, how often begun and finished: %v, want %v", rows, want)
+			}
+		})
+	}
+}
+
+func (p prisma) threeBuilds(t *testing.T, url string) {
+	t.Helper()
 	var said [3]string
-	err := together(3, func(i int) (err error) {
-		said[i], err = p.cli(t.Context(), withSchema(t, w.url, "public"), "migrate", "deploy")
+	err := together(len(said), func(i int) (err error) {
+		said[i], err = p.cli(t.Context(), withSchema(t, url, "public"), "migrate", "deploy")
 		return err
 	})
 	if err != nil {
@@ -151,12 +168,29 @@ func TestPrismaThreeBuildsTakeTurns(t *testing.T) {
 	if applied != 1 || idle != 2 {
 		t.Errorf("%d builds applied migrations and %d found none to apply, want 1 and 2:\n%s", applied, idle, all)
 	}
-	rows := testpg.Exec(t, g.admin, `select migration_name, count(*), count(finished_at) from _prisma_migrations group by 1 order by 1`)
-	want := [][]string{{"20260101000000_tables", "1", "1"}, {"20260102000000_counters", "1", "1"}, {"20260103000000_slow", "1", "1"}}
-	if !reflect.DeepEqual(rows, want) {
-		t.Errorf("migrations, how often begun and finished: %v, want %v", rows, want)
+	t.Logf("`prisma migrate deploy` three times at once: %d applied migrations, %d waited and found none to apply", applied, idle)
+}
+
+// The first deployment makes its database, as Prisma does where there is none.
+func TestPrismaMakesItsDatabase(t *testing.T) {
+	t.Parallel()
+	g := builder(t)
+	w := open(t, g.url, "DATABASE_POOL_MAX=5")
+	name := g.role + "_first"
+	t.Cleanup(func() { testpg.Exec(t, g.admin, "drop database if exists "+name+" with (force)") })
+	u, err := url.Parse(withSchema(t, w.url, "public"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Logf("three of `prisma migrate deploy` at once on a pool of 5: 1 applied three migrations, 2 waited and found none to apply")
+	u.Path = "/" + name
+	out, err := newPrisma(t).cli(t.Context(), u.String(), "migrate", "deploy")
+	if err != nil || !strings.Contains(out, name+" created") {
+		t.Errorf("%v\n%s\nwant that the database is made and migrated", err, out)
+	}
+	u.RawQuery = "sslmode=disable"
+	if n := number(t, testpg.Exec(t, u.String(), `select count(*) from "Counter"`)[0][0]); n != 100 {
+		t.Errorf("%d rows in a table of the first migrations, want 100", n)
+	}
 }
 
 // A build that is killed while it holds the lock of Prisma's migrations does

@@ -48,18 +48,20 @@ var installedPrisma = sync.OnceValues(func() (prisma, error) {
 	return p, err
 })
 
-// installPrisma brings what package-lock.json lists. That npm has done so is
-// told by the file that it writes last.
+// installPrisma brings what package-lock.json lists, unless it is there. That npm
+// has done so is told by the file that it writes last.
 func installPrisma(ctx context.Context) error {
 	want, err := os.Stat("prisma/package-lock.json")
 	if err != nil {
 		return err
 	}
-	if done, err := os.Stat("prisma/node_modules/.package-lock.json"); err == nil && done.ModTime().After(want.ModTime()) {
+	_, noNode := modernNode(ctx)
+	done, err := os.Stat("prisma/node_modules/.package-lock.json")
+	if err == nil && done.ModTime().After(want.ModTime()) && noNode == nil {
 		return nil
 	}
 	args := []string{"ci", "--prefix", "prisma", "--ignore-scripts", "--no-audit", "--no-fund"}
-	if _, err := modernNode(ctx); err == nil {
+	if noNode == nil {
 		args = append(args, "--omit=optional") // these are Node itself
 	}
 	_, err = output(ctx, "", nil, "npm", args...)

@@ -120,6 +120,17 @@ async function isolation(prisma) {
     }, serializable))
     return later.counter.update({ where: { id: 8 }, data: { n: 1 } })
   }, serializable))
+
+  // Both have written before either commits: the second COMMIT fails.
+  let written = 0
+  const write = (id) => prisma.$transaction(async (tx) => {
+    await sum(tx)
+    await tx.counter.update({ where: { id }, data: { n: 2 } })
+    for (written++; written < 2;) await sleep(1)
+  }, serializable).then(() => 'committed', explain)
+  const outcomes = await Promise.all([write(7), write(8)])
+  say('conflict at COMMIT', outcomes.sort((a) => (a === 'committed' ? -1 : 1)))
+  await see('whoever it was', prisma.counter.updateMany({ where: { id: { in: [7, 8] } }, data: { n: 0 } }))
 }
 
 async function raw(prisma) {

@@ -25,6 +25,6 @@ export function say(what, value) {
 }
 
 // explain is an error as the application sees it.
-export function explain({ name, code, message, meta }) {
-  return { name, code, message: message.trim(), cause: meta?.driverAdapterError?.cause }
+export function explain({ name, code, message, meta, cause }) {
+  return { name, code, message: message.trim(), cause: meta?.driverAdapterError?.cause ?? cause }
 }
