@@ -470,7 +470,7 @@ func TestAnotherEncodingKeepsItsConnection(t *testing.T) {
 func TestListenWithoutAPlaceIsRefused(t *testing.T) {
 	t.Parallel()
 	url := testpg.Role(t, database(t), "connection limit 1")
-	g := open(t, url, poolOf(1), func(c *weir.Config) { c.Pool.AcquireTimeout = time.Second })
+	g := open(t, url, poolOf(1), func(c *weir.Config) { c.Pool.AcquireTimeout = 3 * time.Second })
 	one := g.raw(t)
 	one.query(t, "begin")
 	one.query(t, "select 1")
