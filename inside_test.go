@@ -254,3 +254,22 @@ func TestAnIdleConnectionInsideIsTriedOnlyIfItSaidSomething(t *testing.T) {
 		t.Errorf("the pool gave out a dead connection: %v", err)
 	}
 }
+
+// TestCloseCutsNobodyWhoAsksNothing has a pool with idle connections, as at the
+// end of most programs.
+func TestCloseCutsNobodyWhoAsksNothing(t *testing.T) {
+	t.Parallel()
+	g := prepare(t, database(t))
+	var group sync.WaitGroup
+	for range 20 {
+		group.Go(func() {
+			if _, err := g.Pool().Exec(t.Context(), "select pg_sleep(0.01)"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if err := g.Close(); err != nil {
+		t.Error(err)
+	}
+}

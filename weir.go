@@ -157,8 +157,7 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	select {
 	case <-gone:
 	case <-ctx.Done():
-		g.cut.Add(int64(g.env.Clients().Total))
-		g.env.Abort(gone)
+		g.cutAfter(farewell, gone)
 	}
 	err = errors.Join(err, g.close())
 	select {
@@ -171,7 +170,25 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// Close ends the gateway at once.
+// farewell is how long clients that ask nothing have to leave when there is no
+// time: enough to be told so.
+const farewell = 250 * time.Millisecond
+
+// cutAfter ends the clients that do not leave by themselves within d. gone is what
+// Drain returned.
+func (g *Gateway) cutAfter(d time.Duration, gone <-chan struct{}) {
+	late := time.NewTimer(d)
+	defer late.Stop()
+	select {
+	case <-gone:
+	case <-late.C:
+		g.cut.Add(int64(g.env.Clients().Total))
+		g.env.Abort(gone)
+	}
+}
+
+// Close ends the gateway at once. Its error says how many clients were cut in what
+// they did.
 func (g *Gateway) Close() error {
 	now, end := context.WithCancel(context.Background())
 	end()
