@@ -10,6 +10,7 @@ import (
 	"net"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -111,10 +112,16 @@ const mostInside = 1000
 // filesInside are the descriptors that one of them takes: both its ends.
 const filesInside = 2
 
+// idleTrust is how long a connection of Pool may have been idle and is given out
+// without a look: that costs a system call.
+const idleTrust = 100 * time.Millisecond
+
 func (g *Gateway) poolConfig() *pgxpool.Config {
 	c := g.driver.Copy()
 	c.MaxConns = int32(min(mostInside, max(g.setup.Load().maxClients/filesInside, 1)))
-	c.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool { return !quiet(p.Conn.PgConn().Conn()) }
+	c.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool {
+		return p.IdleDuration > idleTrust && !quiet(p.Conn.PgConn().Conn())
+	}
 	return c
 }
 
