@@ -14,6 +14,7 @@
 //	go run ./bench                          everything, about half an hour
 //	go run ./bench -only throughput -clients 20 -modes prepared
 //	go run ./bench -only settings -peers weir,postgres
+//	go run ./bench -only library            a Go program's own pool, beside pgxpool
 //	go run ./bench -ref /tmp/weir-before    two builds of weir, ratios to standard output
 //	go run ./bench -smoke                   everything once, one second each, nothing written
 package main

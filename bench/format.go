@@ -52,3 +52,6 @@ func mebibytes(b float64) string { return fmt.Sprintf("%.1f MiB", b/(1<<20)) }
 
 // times shows a ratio.
 func times(ratio float64) string { return fmt.Sprintf("%.2f×", ratio) }
+
+// percent shows a share, of which 1 is all.
+func percent(share float64) string { return fmt.Sprintf("%.2f %%", 100*share) }

@@ -19,14 +19,15 @@ type measurement struct {
 	proxies  bool              // without PostgreSQL alone
 	lacks    map[string]string // by contender's key: why it cannot take part
 	fresh    bool              // each sample needs a proxy that has done nothing yet
+	own      []*contender      // who takes part; nil: those of -peers
 	sample   func(context.Context, *peer, scenario) (sample, error)
 }
 
 // measure makes the measurements that the options ask for, one after the other.
 func (r *rig) measure(ctx context.Context) (results, error) {
 	found := results{}
-	for _, m := range []measurement{r.throughput(), r.latency(), r.memory(), r.logins(), r.restart(), r.settings()} {
-		if !r.opts.has(m.name) {
+	for _, m := range []measurement{r.throughput(), r.latency(), r.memory(), r.logins(), r.restart(), r.settings(), r.library()} {
+		if !r.opts.has(m.name) || r.opts.ref != "" && m.own != nil {
 			continue
 		}
 		rows, err := r.alternate(ctx, m)

@@ -21,6 +21,7 @@ const (
 	logins     = "logins"
 	restart    = "restart"
 	settings   = "settings"
+	library    = "library"
 )
 
 // The names of the contenders, for -peers.
@@ -55,7 +56,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	fs.IntVar(&o.seconds, "seconds", 5, "length of one pgbench run")
 	clients := fs.String("clients", "1,20,100", "numbers of clients of the throughput and settings cases")
 	modes := fs.String("modes", "simple,extended,prepared", "protocol modes of pgbench")
-	only := fs.String("only", "throughput,latency,memory,logins", "measurements, of these, restart and settings")
+	only := fs.String("only", "throughput,latency,memory,logins,library", "measurements, of these, restart and settings")
 	peers := fs.String("peers", "weir,pgbouncer,postgres", "contenders")
 	fs.IntVar(&o.idle, "idle", 10_000, "idle clients of the memory measurement; the first tenth is not counted")
 	fs.BoolVar(&o.smoke, "smoke", false, "everything once for a second, small numbers, nothing written into the docs")
@@ -75,7 +76,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if o.modes, err = words("-modes", *modes, "simple", "extended", "prepared"); err != nil {
 		return o, err
 	}
-	if o.only, err = words("-only", *only, throughput, latency, memory, logins, restart, settings); err != nil {
+	if o.only, err = words("-only", *only, throughput, latency, memory, logins, restart, settings, library); err != nil {
 		return o, err
 	}
 	if o.peers, err = words("-peers", *peers, weir, pgbouncer, postgres); err != nil {

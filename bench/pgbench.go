@@ -19,6 +19,9 @@ import (
 // scale is pgbench's scale factor: 1,000,000 rows, 150 MB, all in shared_buffers.
 const scale = 10
 
+// accounts is the rows of its largest table.
+const accounts = 100_000 * scale
+
 // tally is what one run of pgbench reports.
 type tally struct {
 	rate         float64 // transactions per second once all clients are connected

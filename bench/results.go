@@ -40,7 +40,7 @@ type row struct {
 
 // scenario is a case. Its zero fields do not matter to the measurement.
 type scenario struct {
-	Mode    string `json:"mode,omitempty"` // pgbench's protocol mode
+	Mode    string `json:"mode,omitempty"` // pgbench's protocol mode, or how the clients are arranged
 	Clients int    `json:"clients"`
 }
 
@@ -54,6 +54,7 @@ type sample struct {
 	Total  float64 `json:"resident_bytes,omitempty"`   // the same, with all clients
 	Share  float64 `json:"share,omitempty"`            // of the rate of clients that are alike, 1 is all of it
 	Resume float64 `json:"first_answer_ms,omitempty"`  // after PostgreSQL answers again, ms
+	Failed float64 `json:"failed,omitempty"`           // of all that was asked, 1 is all of it
 	Err    string  `json:"error,omitempty"`            // why the other fields are of no use
 }
 

@@ -164,7 +164,11 @@ func (r *rig) setup(m measurement) setup {
 		Seconds:  m.seconds,
 		Pool:     m.pool,
 	}
-	for _, c := range r.list {
+	list := r.list
+	if m.own != nil {
+		list = m.own
+	}
+	for _, c := range list {
 		s.Versions[c.name] = cmp.Or(c.version, "unknown")
 		if c.command != nil {
 			s.Commands = append(s.Commands, c.command(m.pool))

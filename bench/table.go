@@ -52,18 +52,18 @@ func (t table) pad(row []string, widths []int) []string {
 }
 
 // tabulate shows one figure of a section: a line per case, a column per
-// contender that has the figure, and the paired ratio of weir to PgBouncer.
+// contender that has the figure, and the paired ratio of weir to its rival.
 func tabulate(s section, f figure) table {
 	names := slices.DeleteFunc(s.contenders(), func(name string) bool { return !s.measured(name, f) })
-	compare := slices.Contains(names, "weir") && slices.Contains(names, "PgBouncer")
+	rival := s.rival(names)
 	modes := s.cases()[0].Mode != ""
 
 	t := table{words: 0, head: slices.Concat([]string{"Clients"}, names)}
 	if modes {
 		t.words, t.head = 1, slices.Insert(t.head, 0, "Mode")
 	}
-	if compare {
-		t.head = append(t.head, "weir ÷ PgBouncer")
+	if rival != "" {
+		t.head = append(t.head, "weir ÷ "+rival)
 	}
 	for _, c := range s.cases() {
 		var cells []string
@@ -74,8 +74,8 @@ func tabulate(s section, f figure) table {
 		for _, name := range names {
 			cells = append(cells, s.cell(c, name, f))
 		}
-		if compare {
-			cells = append(cells, s.ratio(c, f))
+		if rival != "" {
+			cells = append(cells, s.ratio(c, f, rival))
 		}
 		t.rows = append(t.rows, cells)
 	}
@@ -113,9 +113,19 @@ func (s section) cell(c scenario, name string, f figure) string {
 	return text
 }
 
-// ratio is the median of the rounds' ratios of weir to PgBouncer.
-func (s section) ratio(c scenario, f figure) string {
-	values := f.paired(s.row(c, "weir").Samples, s.row(c, "PgBouncer").Samples, over)
+// rival is whom weir is compared with, "" where either takes no part.
+func (s section) rival(names []string) string {
+	for _, name := range []string{"PgBouncer", "pgxpool"} {
+		if slices.Contains(names, "weir") && slices.Contains(names, name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// ratio is the median of the rounds' ratios of weir to its rival.
+func (s section) ratio(c scenario, f figure, rival string) string {
+	values := f.paired(s.row(c, "weir").Samples, s.row(c, rival).Samples, over)
 	if len(values) == 0 {
 		return "–"
 	}

@@ -19,7 +19,11 @@ type player struct {
 // team is who takes part in m, in the order of their turns.
 func (r *rig) team(m measurement) *team {
 	t := &team{}
-	for _, c := range r.list {
+	list := r.list
+	if m.own != nil {
+		list = m.own
+	}
+	for _, c := range list {
 		if !m.proxies || c.key != postgres {
 			t.players = append(t.players, &player{contender: c})
 		}

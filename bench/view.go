@@ -74,6 +74,18 @@ var views = []view{
 		},
 	},
 	{
+		name:  library,
+		title: "Inside a Go program",
+		text: "weir.Open and Gateway.Pool beside a bare pgxpool, both with 10 connections: so many goroutines ask for one row after the other, each until it has it. " +
+			"Once in one process, and once in four, whose role may have 20 connections where they would open 40. What fails is asked again after 10 ms.",
+		figures: []figure{
+			{title: "Rows per second", of: func(s sample) float64 { return s.Rate }, show: whole},
+			{title: "99 of 100 rows are there after (p99)", of: func(s sample) float64 { return s.P99 }, show: micros},
+			{title: "Questions that failed, where some did", of: func(s sample) float64 { return s.Failed }, show: percent},
+			{title: "Processor time of the programs per row", of: func(s sample) float64 { return s.CPU }, show: micros},
+		},
+	},
+	{
 		name:  restart,
 		title: "After a restart of PostgreSQL",
 		text:  "The time from the moment PostgreSQL accepts connections again until a client, which connects anew as soon as it is refused, has its first answer.",

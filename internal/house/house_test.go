@@ -57,7 +57,7 @@ var arrows = map[string][]string{
 		"internal/sqltext", "internal/loop", "internal/upstream", "internal/pool", "internal/session", "internal/web",
 	},
 	"cmd/weir":            {".", "internal/config", "internal/pgserver"},
-	"bench":               {"internal/pgserver"},
+	"bench":               {".", "internal/pgserver"},
 	"internal/testpg":     {"internal/pgserver"},
 	"internal/faultproxy": {"internal/wire"},
 	"internal/house":      {},
