@@ -39,9 +39,9 @@ type Beginner interface {
 //   - [pgx.ErrTxCommitRollback]: fn returned nil although a statement of its
 //     transaction had failed. Nothing was committed.
 //
-// Not run again is what waited in weir's queue in vain ([IsQueueTimeout]): it
-// has waited for as long as the settings want it to. With a *pgx.Conn nothing is
-// run again once that connection is lost.
+// Not run again is what waited for weir in vain ([IsQueueTimeout],
+// [IsUpstreamDown]): it has waited for as long as the settings want it to. With
+// a *pgx.Conn nothing is run again once that connection is lost.
 func Do(ctx context.Context, pool Beginner, fn func(ctx context.Context, tx pgx.Tx) error, options ...DoOption) error {
 	o := newDoOptions(options)
 	for n := 1; ; n++ {
@@ -149,8 +149,30 @@ func (t *transaction) abandon(ctx context.Context) {
 	_ = t.Rollback(ctx) // pgx closes the connection if it fails, which rolls back too
 }
 
+// mostTold bounds how long it takes to read what has arrived.
+const mostTold = 100 * time.Millisecond
+
+// listen takes in what the server has said since its last answer, without waiting
+// for more: that it has ended the connection, perhaps. After a COMMIT that would
+// leave its outcome unknown.
+func (t *transaction) listen(ctx context.Context) {
+	ctx, stop := context.WithTimeout(ctx, mostTold)
+	defer stop()
+	for conn := t.Conn().PgConn(); !conn.IsClosed() && !conn.IsBusy(); {
+		if something, known := arrived(conn.Conn()); !known || !something {
+			return
+		}
+		if _, err := conn.ReceiveMessage(ctx); err != nil {
+			return // the connection is closed, or there was half a message
+		}
+	}
+}
+
 // commit ends the transaction after fn has returned nil.
 func (t *transaction) commit(ctx context.Context) (again bool, err error) {
+	if !t.over {
+		t.listen(ctx)
+	}
 	switch conn := t.Conn(); {
 	case t.over, t.status() == 'I' && !conn.IsClosed():
 		return false, errors.New("the function that weir.Do ran ended its transaction itself and returned nil: return an error to roll back, nil to commit")

@@ -79,13 +79,14 @@ func refused(err error) bool {
 	if e == nil {
 		return false
 	}
+	if IsQueueTimeout(e) || IsUpstreamDown(e) {
+		return false // weir has waited already, for as long as it may
+	}
 	switch sqlstate.Code(e.Code) {
-	case sqlstate.TooManyConnections:
-		return sqlstate.Marker(e.Routine) != sqlstate.QueueTimeout
-	case sqlstate.InFailedTransaction:
-		return sqlstate.Marker(e.Routine) == sqlstate.TransactionLost
-	case sqlstate.AdminShutdown, crashShutdown, sqlstate.CannotConnectNow, sqlstate.IdleSessionTimeout:
+	case sqlstate.TooManyConnections, sqlstate.AdminShutdown, crashShutdown, sqlstate.CannotConnectNow, sqlstate.IdleSessionTimeout:
 		return true
+	case sqlstate.InFailedTransaction:
+		return IsUpstreamLost(e)
 	case sqlstate.RejectedConnection, sqlstate.ProtocolViolation, sqlstate.TransactionUnknown:
 		return false
 	}

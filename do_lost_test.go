@@ -6,7 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"strconv"
+	"fmt"
 	"testing"
 	"time"
 
@@ -177,40 +177,47 @@ func TestDoRunsATerminatedTransactionAgain(t *testing.T) {
 	})
 }
 
-// TestDoThroughWeirHearsOfALossBeforeCOMMIT has weir lose its connection while
-// the client asks nothing: the next thing that it asks is answered by weir.
-func TestDoThroughWeirHearsOfALossBeforeCOMMIT(t *testing.T) {
+// TestDoHearsOfALossBeforeCOMMIT has the connection to PostgreSQL end while the
+// function does something else: at the next thing that it asks, or at COMMIT, it
+// is known that nothing was committed.
+func TestDoHearsOfALossBeforeCOMMIT(t *testing.T) {
 	t.Parallel()
 	for name, last := range map[string]func(context.Context, pgx.Tx) error{
 		"COMMIT":      func(context.Context, pgx.Tx) error { return nil },
 		"a statement": addRow,
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			url := database(t)
-			testpg.Exec(t, url, "create table rows (n int)")
-			g := open(t, url, poolOf(1))
-			attempts := 0
-			err := weir.Do(bounded(t), pool(t, g.url()), func(ctx context.Context, tx pgx.Tx) error {
-				attempts++
-				var pid int
-				if err := tx.QueryRow(ctx, "select pg_backend_pid()").Scan(&pid); err != nil {
-					return err
+		for _, through := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, through weir %v", name, through), func(t *testing.T) {
+				t.Parallel()
+				url := database(t)
+				testpg.Exec(t, url, "create table rows (n int)")
+				p, gone := pool(t, url), func() bool { return true }
+				if through {
+					g := open(t, url, poolOf(1))
+					p, gone = pool(t, g.url()), func() bool { return g.Status().Upstreams.Active == 0 }
 				}
-				if err := addRow(ctx, tx); err != nil || attempts > 1 {
-					return err
+				attempts := 0
+				err := weir.Do(bounded(t), p, func(ctx context.Context, tx pgx.Tx) error {
+					attempts++
+					var pid int
+					if err := tx.QueryRow(ctx, "select pg_backend_pid()").Scan(&pid); err != nil {
+						return err
+					}
+					if err := addRow(ctx, tx); err != nil || attempts > 1 {
+						return err
+					}
+					testpg.Exec(t, url, fmt.Sprintf("select pg_terminate_backend(%d, 10000)", pid))
+					until(t, "weir to notice", gone)
+					return last(ctx, tx)
+				})
+				if err != nil || attempts != 2 {
+					t.Errorf("%d attempts, want 2: %v", attempts, err)
 				}
-				testpg.Exec(t, url, "select pg_terminate_backend("+strconv.Itoa(pid)+", 10000)")
-				until(t, "weir to notice", func() bool { return g.Status().Upstreams.Active == 0 })
-				return last(ctx, tx)
+				if got := testpg.Exec(t, url, "select count(*) from rows")[0][0]; got != "1" {
+					t.Errorf("%s rows, want 1", got)
+				}
 			})
-			if err != nil || attempts != 2 {
-				t.Errorf("%d attempts, want 2: %v", attempts, err)
-			}
-			if got := testpg.Exec(t, url, "select count(*) from rows")[0][0]; got != "1" {
-				t.Errorf("%s rows, want 1", got)
-			}
-		})
+		}
 	}
 }
 
@@ -271,6 +278,19 @@ func TestDoDoesNotWaitTwiceInWeirsQueue(t *testing.T) {
 	})
 	if code(err) != "53300" || attempts > 1 || errors.Is(err, weir.ErrGaveUp) {
 		t.Errorf("%d attempts, %v", attempts, err)
+	}
+}
+
+// TestDoDoesNotWaitTwiceForPostgreSQL has weir wait for a PostgreSQL that is not
+// there.
+func TestDoDoesNotWaitTwiceForPostgreSQL(t *testing.T) {
+	t.Parallel()
+	g := open(t, nowhere(t), waits(soon))
+	err := weir.Do(bounded(t), g.Pool(), raise, weir.OnRetry(func(r weir.Retry) {
+		t.Errorf("it was tried again after %v", r.Err)
+	}))
+	if !weir.IsUpstreamDown(err) || errors.Is(err, weir.ErrGaveUp) {
+		t.Error(err)
 	}
 }
 

@@ -7,9 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -123,26 +121,6 @@ func (g *Gateway) poolConfig() *pgxpool.Config {
 		return p.IdleDuration > idleTrust && !quiet(p.Conn.PgConn().Conn())
 	}
 	return c
-}
-
-// quiet reports whether nothing has arrived on a connection that expects nothing,
-// not even its end. What ends at weir, in the same process, cannot be lost in any
-// other way, so that asking PostgreSQL whether it is there would be in vain.
-func quiet(conn net.Conn) bool {
-	c, ok := conn.(syscall.Conn)
-	if !ok {
-		return false
-	}
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return false
-	}
-	empty := false
-	err = raw.Control(func(fd uintptr) {
-		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		empty = errors.Is(err, syscall.EAGAIN)
-	})
-	return err == nil && empty
 }
 
 // handles are the ready pools of a gateway. The zero value has none.
