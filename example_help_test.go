@@ -25,12 +25,15 @@ func skipExamples() {
 	}
 }
 
+// exampleURL is that of a PostgreSQL.
+func exampleURL() string { return ok(testpg.Shared()) }
+
 var banks atomic.Int32
 
 // bank opens a gateway for an example, before a database with three accounts.
 func bank() *weir.Gateway {
 	ctx := context.Background()
-	dsn := ok(testpg.Shared())
+	dsn := exampleURL()
 	admin := ok(pgx.Connect(ctx, dsn))
 	defer admin.Close(ctx)
 	name := fmt.Sprint("bank_", banks.Add(1))
