@@ -157,7 +157,7 @@ func (w *window[T]) run(ctx context.Context, i int, stop func()) {
 		stop()
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.panic = fmt.Sprintf("operation %d of a weir batch panicked: %v\n\n%s", i, value, debug.Stack())
+		w.panic = fmt.Sprintf("operation %d of a weir batch panicked, or ended its goroutine: %v\n\n%s", i, value, debug.Stack())
 	}()
 	result, err := w.ops[i](ctx, w.pool)
 	returned = true

@@ -294,6 +294,28 @@ func TestDoDoesNotWaitTwiceForPostgreSQL(t *testing.T) {
 	}
 }
 
+// TestDoOverTLS looks for what has arrived below TLS, and is not held up by what
+// is no message of the protocol.
+func TestDoOverTLS(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	testpg.Exec(t, url, "create table rows (n int)")
+	p := pool(t, open(t, url, poolOf(1)).url("sslmode=require"), connsOf(1))
+	attempts := 0
+	for range 3 {
+		err := weir.Do(bounded(t), p, func(ctx context.Context, tx pgx.Tx) error {
+			attempts++
+			return addRow(ctx, tx)
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if n := p.Stat().NewConnsCount(); n != 1 || attempts != 3 {
+		t.Errorf("%d connections and %d attempts, want 1 and 3", n, attempts)
+	}
+}
+
 // TestDoOnOneConnection can run a conflict again, a lost connection not.
 func TestDoOnOneConnection(t *testing.T) {
 	t.Parallel()

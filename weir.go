@@ -8,6 +8,9 @@
 // and [Gateway.DB] are ready pools whose connections end in the gateway, without a
 // port and without TCP. [Gateway.ListenAndServe] serves other programs too, and
 // is what the weir command calls, see cmd/weir.
+//
+// [Do] runs a transaction, and again where that is safe; [Batch], [BatchAll],
+// [BatchTx] and [BatchPipeline] run many operations. They work on any pool of pgx.
 package weir
 
 import (
