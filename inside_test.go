@@ -273,3 +273,33 @@ func TestCloseCutsNobodyWhoAsksNothing(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestShutdownLetsTransactionsOfTheDBFinish(t *testing.T) {
+	t.Parallel()
+	dsn := database(t)
+	testpg.Exec(t, dsn, "create table rows (n int)")
+	g := prepare(t, dsn)
+	tx, err := g.DB().BeginTx(bounded(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	insert := func(n int) {
+		if _, err := tx.ExecContext(bounded(t), "insert into rows values ($1)", n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	insert(1)
+	stopped := make(chan error, 1)
+	go func() { stopped <- g.Shutdown(bounded(t)) }()
+	until(t, "the handle to be closed", func() bool { return g.DB().PingContext(bounded(t)) != nil })
+	insert(2)
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("shutdown: %v", err)
+	}
+	if n := testpg.Exec(t, dsn, "select count(*) from rows")[0][0]; n != "2" {
+		t.Errorf("%s rows were committed, want 2", n)
+	}
+}
