@@ -14,6 +14,9 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+
+	"github.com/weir-pg/weir/internal/pgserver"
+	"github.com/weir-pg/weir/internal/testpg"
 )
 
 // The case for which weir was made: forty instances of a client, each with a
@@ -21,11 +24,13 @@ import (
 // and a build that migrates, all on a role with CONNECTION LIMIT 5.
 func TestPrismaTooManyConnectionsForARole(t *testing.T) {
 	t.Parallel()
-	direct := stormOn(t, func(g ground) string { return g.url })
+	// A login that is refused has taken one of the server's places until then.
+	server := testpg.New(t, pgserver.Options{Settings: map[string]string{"max_connections": "300"}}).URL()
+	direct := stormOn(t, server, func(g ground) string { return g.url })
 	if direct.failed["P2037"] <= stormy/2 {
 		t.Errorf("directly %d of %d operations failed with P2037, want most of them", direct.failed["P2037"], stormy)
 	}
-	through := stormOn(t, func(g ground) string { return open(t, g.url).url })
+	through := stormOn(t, server, func(g ground) string { return open(t, g.url).url })
 	if through.done != stormy || through.migration != nil {
 		t.Errorf("through weir %d of %d operations succeeded, want all; the others: %v; migrate deploy: %v",
 			through.done, stormy, through.failed, through.migration)
@@ -61,9 +66,9 @@ func (s storm) String() string {
 }
 
 // stormOn lets a storm loose on what at says of a ground of its own.
-func stormOn(t *testing.T, at func(ground) string) storm {
+func stormOn(t *testing.T, server string, at func(ground) string) storm {
 	t.Helper()
-	g := fresh(t, "connection limit 5")
+	g := freshOn(t, server, "connection limit 5")
 	p := newPrisma(t)
 	if _, err := p.cli(t.Context(), withSchema(t, g.url, "public"), "migrate", "deploy"); err != nil {
 		t.Fatal(err)
@@ -76,10 +81,11 @@ func stormOn(t *testing.T, at func(ground) string) storm {
 		processes[i] = p.storm(t, url)
 	}
 	var result storm
+	public := withSchema(t, url, "public")
 	tallies := make([]map[string]int, stormProcesses)
 	err := together(stormProcesses+1, func(i int) (err error) {
 		if i == stormProcesses {
-			_, result.migration = p.cli(t.Context(), withSchema(t, url, "public"), "migrate", "deploy")
+			_, result.migration = p.cli(t.Context(), public, "migrate", "deploy")
 			return nil
 		}
 		tallies[i], err = processes[i].tally()

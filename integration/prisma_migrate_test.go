@@ -67,33 +67,36 @@ func (p prisma) replace(t testing.TB, file, old, new string) {
 func (p prisma) session(ctx context.Context, t testing.TB, url string) string {
 	t.Helper()
 	var said strings.Builder
-	run := func(args ...string) {
+	run := func(want int, args ...string) {
 		out, err := p.cli(ctx, url, args...)
 		status := 0
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 			status = exit.ExitCode()
 		} else if err != nil {
-			t.Error(err)
+			status = -1 // it did not run
+		}
+		if status != want {
+			t.Errorf("prisma %v ended with status %d, want %d: %v", args, status, want, err)
 		}
 		fmt.Fprintf(&said, "$ prisma %s\n%s\nexit status %d\n", strings.Join(args, " "), changing.ReplaceAllString(out, "…"), status)
 	}
 	const schema = "prisma/schema.prisma"
-	run("migrate", "status")
-	run("migrate", "deploy")
-	run("migrate", "deploy")
+	run(1, "migrate", "status")
+	run(0, "migrate", "deploy")
+	run(0, "migrate", "deploy")
 	p.replace(t, schema, "title    String", "title    String\n  subtitle String?")
-	run("migrate", "diff", "--from-config-datasource", "--to-schema", schema)
-	run("migrate", "dev", "--name", "subtitle")
-	run("migrate", "status")
+	run(0, "migrate", "diff", "--from-config-datasource", "--to-schema", schema)
+	run(0, "migrate", "dev", "--name", "subtitle")
+	run(0, "migrate", "status")
 	p.replace(t, schema, "subtitle String?", "subtitle String @default(\"\")")
-	run("db", "push")
-	run("db", "pull", "--print")
-	run("migrate", "reset", "--force")
+	run(0, "db", "push")
+	run(0, "db", "pull", "--print")
+	run(0, "migrate", "reset", "--force")
 	p.migration(t, "20990101000000_fails", "create table half (n int); select 1/0;")
-	run("migrate", "deploy")
-	run("migrate", "status")
-	run("migrate", "resolve", "--rolled-back", "20990101000000_fails")
-	run("db", "execute", "--file", "prisma/migrations/20990101000000_fails/migration.sql")
+	run(1, "migrate", "deploy")
+	run(1, "migrate", "status")
+	run(0, "migrate", "resolve", "--rolled-back", "20990101000000_fails")
+	run(1, "db", "execute", "--file", "prisma/migrations/20990101000000_fails/migration.sql")
 	return said.String()
 }
 
@@ -117,10 +120,13 @@ func TestPrismaCommandsSeeTheSame(t *testing.T) {
 	direct, through := builder(t), builder(t)
 	w := open(t, through.url, "DATABASE_POOL_MAX=5")
 	var said [2]string
-	p := [2]prisma{newPrisma(t), newPrisma(t)}
-	_ = together(2, func(i int) error {
-		said[i] = p[i].session(t.Context(), t, withSchema(t, []string{direct.url, w.url}[i], "shop"))
-		return nil
+	t.Run("both", func(t *testing.T) {
+		for i, url := range []string{direct.url, w.url} {
+			t.Run([]string{"directly", "through weir"}[i], func(t *testing.T) {
+				t.Parallel()
+				said[i] = newPrisma(t).session(t.Context(), t, withSchema(t, url, "shop"))
+			})
+		}
 	})
 	sameLines(t, said[1], said[0])
 	sameLines(t, through.tables(t), direct.tables(t))
@@ -156,8 +162,9 @@ func TestPrismaThreeBuildsTakeTurns(t *testing.T) {
 func (p prisma) threeBuilds(t *testing.T, url string) {
 	t.Helper()
 	var said [3]string
+	public := withSchema(t, url, "public")
 	err := together(len(said), func(i int) (err error) {
-		said[i], err = p.cli(t.Context(), withSchema(t, url, "public"), "migrate", "deploy")
+		said[i], err = p.cli(t.Context(), public, "migrate", "deploy")
 		return err
 	})
 	if err != nil {
@@ -257,7 +264,7 @@ func (g ground) migrating(t testing.TB) int {
 			and database = (select oid from pg_database where datname = current_database())`)[0][0])
 }
 
-// Two projects migrate at once to schemas of their own, which `?schema=` names,
+// Two builds migrate at once to schemas of their own, which `?schema=` names,
 // on a pool whose other clients look elsewhere.
 func TestPrismaMigratesToTheSchemaOfItsURL(t *testing.T) {
 	t.Parallel()
@@ -265,9 +272,10 @@ func TestPrismaMigratesToTheSchemaOfItsURL(t *testing.T) {
 	testpg.Exec(t, g.url, "create schema elsewhere")
 	w := open(t, g.url, "DATABASE_POOL_MAX=5")
 	astray(t, w.url)
-	schemas := []string{"east", "West End"}
-	err := together(len(schemas), func(i int) error {
-		_, err := newPrisma(t).cli(t.Context(), withSchema(t, w.url, schemas[i]), "migrate", "deploy")
+	p := newPrisma(t)
+	urls := []string{withSchema(t, w.url, "east"), withSchema(t, w.url, "West End")}
+	err := together(len(urls), func(i int) error {
+		_, err := p.cli(t.Context(), urls[i], "migrate", "deploy")
 		return err
 	})
 	if err != nil {

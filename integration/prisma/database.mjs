@@ -6,8 +6,8 @@
 //   search_path   The native engine sends the schema of `?schema=` as a startup
 //                 parameter. pg has none of this name, and without it every
 //                 table would land in public.
-//   "char"        The engine reads columns of this type, which adapter-pg
-//                 refuses. As text they are what the engine expects.
+//   "char"        The engine reads columns of this type, as characters, and
+//                 adapter-pg refuses them.
 //   shadow        adapter-pg reaches the shadow database by a name beside the
 //                 URL, where the URL's counts, and drops it before it leaves it.
 //   scripts       adapter-pg cuts a migration at every semicolon. The native
@@ -18,6 +18,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { PrismaPg } from '@prisma/adapter-pg'
+import { ColumnTypeEnum } from '@prisma/driver-adapter-utils'
 import pg from 'pg'
 
 const char = 18 // PostgreSQL's type "char"
@@ -46,9 +47,31 @@ class Client extends pg.Client {
 
   _handleRowDescription(message) {
     for (const field of message.fields) {
-      if (field.dataTypeID === char) field.dataTypeID = text
+      field.isChar = field.dataTypeID === char
+      if (field.isChar) field.dataTypeID = text
     }
     super._handleRowDescription(message)
+  }
+}
+
+// withChars has an adapter call text by its proper name where Client disguised
+// characters as such.
+function withChars(adapter) {
+  const queryRaw = adapter.queryRaw
+  adapter.queryRaw = async (query) => {
+    let fields
+    const watched = Object.create(adapter, {
+      performIO: {
+        value: async (query) => {
+          const result = await adapter.performIO(query)
+          fields = result.fields
+          return result
+        },
+      },
+    })
+    const result = await queryRaw.call(watched, query)
+    const columnTypes = result.columnTypes.map((type, i) => (fields[i].isChar ? ColumnTypeEnum.Character : type))
+    return { ...result, columnTypes }
   }
 }
 
@@ -113,6 +136,7 @@ export class Server {
         throw converted
       }
     }
+    withChars(adapter)
     adapter.executeScript = async (script) => {
       await pool.query(script).catch(adapter.onError)
     }

@@ -13,3 +13,5 @@ BEGIN
     INSERT INTO "Counter" (id) SELECT generate_series(0, 99);
 END;
 $$;
+
+ALTER TABLE "Counter" ADD CONSTRAINT counts CHECK (n >= 0);
