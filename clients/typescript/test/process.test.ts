@@ -40,8 +40,9 @@ withDatabase('a process with a client', (admin) => {
 
   test('dies of SIGTERM as it would without, after its queries are over', async () => {
     const { code, signal, output } = await run(`
-      const slow = prisma.$queryRaw\`select pg_sleep(0.5)::text\`.then(() => console.log('over'))
-      setTimeout(() => console.log('now'), 200)
+      await prisma.$queryRaw\`select 1\`
+      void prisma.$queryRaw\`select pg_sleep(0.5)::text\`.then(() => console.log('over'))
+      console.log('now')
       setInterval(() => {}, 1000)
     `)
     assert.deepEqual({ code, signal }, { code: null, signal: 'SIGTERM' })
