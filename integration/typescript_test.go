@@ -35,6 +35,7 @@ func TestTypeScriptPackage(t *testing.T) {
 		t.Fatalf("%v\n%s", err, failures(string(out)))
 	}
 	t.Log(totals(string(out)))
+	t.Run("the example", nextExample)
 }
 
 // npmInstall brings what a folder's package-lock.json lists, unless it is
