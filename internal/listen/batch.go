@@ -47,6 +47,7 @@ func (h *Hub) next() (b batch) {
 		case c.wanted > 0 && !c.heard:
 			b.listen = append(b.listen, name)
 		case c.wanted == 0 && c.heard:
+			c.heard = false // from now on: who joins before the answer has to wait for a LISTEN
 			b.unlisten = append(b.unlisten, name)
 		case c.wanted == 0:
 			delete(h.channels, name)
@@ -64,7 +65,6 @@ func (h *Hub) done(b batch, err error) {
 		h.changed[name] = struct{}{} // it may have been left since
 	}
 	for _, name := range b.unlisten {
-		h.channels[name].heard = false
 		h.changed[name] = struct{}{} // it may have been joined since
 	}
 	if err != nil {
