@@ -3,13 +3,17 @@
 package weir_test
 
 import (
+	"context"
 	"crypto/tls"
+	"encoding/binary"
+	"net"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/weir-pg/weir"
@@ -89,6 +93,68 @@ func TestTLSCarriesLargeQueriesAndResults(t *testing.T) {
 	}
 	_ = conn.Close(bounded(t)) // a text that weir has not read keeps its client's connection
 	g.balanced(t)
+}
+
+// TestTLSRecordsAreNoLargerThanPostgreSQLs: libpq leaves the rest of a larger one
+// where nobody looks for it.
+func TestTLSRecordsAreNoLargerThanPostgreSQLs(t *testing.T) {
+	t.Parallel()
+	g := open(t, testpg.URL(t))
+	for _, params := range [][]string{{}, {"replication=database"}} {
+		cfg, err := pgconn.ParseConfig(g.url(append(params, "sslmode=require")...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := &recorded{}
+		cfg.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+			seen.Conn, err = (&net.Dialer{}).DialContext(ctx, network, address)
+			return seen, err
+		}
+		conn, err := pgconn.ConnectConfig(bounded(t), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Exec(bounded(t), "select repeat('x', 1000000)").ReadAll(); err != nil {
+			t.Error(err)
+		}
+		// 256 bytes are the most that encryption adds (RFC 8446, section 5.2).
+		if seen.largest <= 4096 || seen.largest > 8192+256 {
+			t.Errorf("%v: the largest record has %d bytes", params, seen.largest)
+		}
+		_ = conn.Close(bounded(t))
+	}
+}
+
+// recorded is a client's connection that looks at the TLS records it is sent.
+type recorded struct {
+	net.Conn
+
+	began   bool   // behind the byte that answers the SSLRequest
+	header  []byte // of a record, as far as it has come
+	left    int    // bytes of its body to come
+	largest int    // body of one
+}
+
+func (r *recorded) Read(p []byte) (int, error) {
+	n, err := r.Conn.Read(p)
+	b := p[:n]
+	if !r.began && n > 0 {
+		r.began, b = true, b[1:]
+	}
+	for len(b) > 0 {
+		if r.left > 0 {
+			skip := min(r.left, len(b))
+			r.left, b = r.left-skip, b[skip:]
+			continue
+		}
+		take := min(5-len(r.header), len(b))
+		r.header, b = append(r.header, b[:take]...), b[take:]
+		if len(r.header) == 5 {
+			r.left, r.header = int(binary.BigEndian.Uint16(r.header[3:])), r.header[:0]
+			r.largest = max(r.largest, r.left)
+		}
+	}
+	return n, err
 }
 
 func TestTLSPipelines(t *testing.T) {

@@ -59,8 +59,12 @@ func (s *Stream) Adopt(raw Swapper, session net.Conn, l *Loop, h Handler) error 
 // TLS returns the TLS session, nil where there is none.
 func (s *Stream) TLS() *tls.Conn { return s.tls }
 
-// tlsRecord is the most plaintext that one TLS record carries.
-const tlsRecord = 16 << 10 // 16 KiB
+// MaxRecord is the most plaintext that is put into one TLS record: as much as
+// PostgreSQL's own have (PQ_SEND_BUFFER_SIZE). libpq makes room for so much and
+// reads once (pqReadData in fe-misc.c). What is left of a larger record stays
+// inside OpenSSL, where a client that waits for its socket waits for ever:
+// pg_basebackup did.
+const MaxRecord = 8 << 10 // 8 KiB
 
 // Read reads what is there; ErrAgain where nothing is, io.EOF at the end. Only
 // ErrAgain says that a TLS stream is empty: a session may hold plaintext that
@@ -83,7 +87,7 @@ func (s *Stream) Write(p []byte) (int, error) {
 		if err := s.Flush(); err != nil {
 			return done, err
 		}
-		n, err := s.tls.Write(p[done:min(len(p), done+tlsRecord)])
+		n, err := s.tls.Write(p[done:min(len(p), done+MaxRecord)])
 		done += n
 		if err != nil {
 			return done, err

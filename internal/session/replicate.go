@@ -4,6 +4,7 @@ package session
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/weir-pg/weir/internal/auth"
+	"github.com/weir-pg/weir/internal/loop"
 	"github.com/weir-pg/weir/internal/sqlstate"
 	"github.com/weir-pg/weir/internal/upstream"
 	"github.com/weir-pg/weir/internal/wire"
@@ -119,7 +121,7 @@ func (r *relay) toClient() {
 		n, err := r.up.Stream.Read(buf)
 		place.advance(buf[:n])
 		if n > 0 && !deaf {
-			if _, failed := r.client.Write(buf[:n]); failed != nil {
+			if failed := r.tell(buf[:n]); failed != nil {
 				deaf = true
 				_ = r.up.Stream.SetDeadline(time.Now().Add(lingerTime))
 			}
@@ -129,6 +131,20 @@ func (r *relay) toClient() {
 			return
 		}
 	}
+}
+
+// tell writes to the client, under TLS in records that libpq can take.
+func (r *relay) tell(b []byte) error {
+	most := len(b)
+	if _, secure := r.client.(*tls.Conn); secure {
+		most = loop.MaxRecord
+	}
+	for part := range slices.Chunk(b, most) {
+		if _, err := r.client.Write(part); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // farewell tells the client why the upstream ended, where PostgreSQL has not,
