@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weir-pg/weir"
 	"github.com/weir-pg/weir/internal/observe"
@@ -59,6 +60,7 @@ func (g *gateway) tool(t *testing.T, name, database string, args ...string) stri
 	}
 	cmd := osexec.CommandContext(bounded(t), program(t, name), args...)
 	cmd.Env = append(os.Environ(), "PGPASSWORD="+password)
+	cmd.WaitDelay = time.Second // for what it has started
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s\nthe gateway's log:\n%s", name, err, out, g.log.String())
