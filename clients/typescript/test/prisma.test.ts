@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test'
 import { PrismaPg } from '@prisma/adapter-pg'
 import { PrismaClient } from '@prisma/client'
 import { createPrismaClient, type CacheStrategy } from '@weir/client'
-import { urls, withDatabase } from './support.js'
+import { gate, until, urls, withDatabase } from './support.js'
 
 withDatabase('a client made by createPrismaClient', (admin) => {
   const options = { adapter: PrismaPg, url: urls.weir }
@@ -134,6 +134,27 @@ withDatabase('a client made by createPrismaClient', (admin) => {
     await more.$transaction([more.user.count()])
     assert.equal(seen, 3)
     await other.$disconnect()
+  })
+
+  test('gives no strategy to another read, even if an extension has Prisma gather the two', async () => {
+    const both = gate()
+    let arrived = 0
+    const more = prisma.$extends({
+      query: {
+        statement: {
+          findUniqueOrThrow: async ({ args, query }) => {
+            if (++arrived === 2) both.open()
+            await both.promise
+            return query(args)
+          },
+        },
+      },
+    })
+    const read = more.statement.findUniqueOrThrow as (args: object) => Promise<{ query: string }>
+    const cached = read({ where: { id: 1 }, cacheStrategy: { ttl: 5 } }).then((row) => row) // begins it
+    await until('it is the first', () => arrived === 1)
+    const rows = await Promise.all([cached, read({ where: { id: 1 } })])
+    for (const { query } of rows) assert.match(query, /^SELECT /)
   })
 
   test('uses the schema that the URL names', async () => {

@@ -12,7 +12,7 @@ import { patienceMs, until, urls, waitingInWeir, withDatabase } from './support.
 
 // An insert of 'fail CODE N …' fails with this SQLSTATE the first N times, at
 // once or, as 'late CODE N …', when its transaction commits. A sequence counts
-// them, because it is not rolled back.
+// them, because it is not rolled back. After one of 'slow …' the commit takes long.
 const flaky = `
   create sequence if not exists tries;
   create or replace function flaky() returns trigger language plpgsql as $$
@@ -27,6 +27,14 @@ const flaky = `
   drop trigger if exists flaky_late on "User";
   create constraint trigger flaky_late after insert on "User" deferrable initially deferred
     for each row when (new.email like 'late %') execute function flaky();
+  create or replace function slow() returns trigger language plpgsql as $$
+    begin
+      perform pg_sleep(30);
+      return new;
+    end $$;
+  drop trigger if exists slow_late on "User";
+  create constraint trigger slow_late after insert on "User" deferrable initially deferred
+    for each row when (new.email like 'slow %') execute function slow();
 `
 
 const backoff = { baseMs: 1, maxMs: 5 }
@@ -51,6 +59,12 @@ withDatabase('a retry', (admin) => {
     url: urls.postgres,
     prisma: { log: [] },
   })
+  const lossy = createPrismaClient(PrismaClient, {
+    adapter: PrismaPg,
+    url: urls.postgres,
+    name: 'lossy',
+    prisma: { log: [] },
+  })
   const pool = new pg.Pool({ connectionString: urls.postgres })
   const insert = (email: string) => prisma.user.create({ data: { email } })
   const rows = async (email: string) => await prisma.user.count({ where: { email } })
@@ -58,8 +72,10 @@ withDatabase('a retry', (admin) => {
   before(() => admin.query(flaky))
   beforeEach(() => admin.query(`truncate "User" cascade; alter sequence tries restart`))
   after(async () => {
-    await admin.query(`drop trigger flaky on "User"; drop trigger flaky_late on "User"`)
-    await Promise.all([prisma.$disconnect(), pool.end()])
+    await admin.query(
+      `drop trigger flaky on "User"; drop trigger flaky_late on "User"; drop trigger slow_late on "User"`,
+    )
+    await Promise.all([prisma.$disconnect(), lossy.$disconnect(), pool.end()])
   })
 
   describe('takes what was never executed or was undone', () => {
@@ -210,6 +226,17 @@ withDatabase('a retry', (admin) => {
       assert.deepEqual([runs, error.code], [1, 'P2037'])
     })
 
+    test('after a commit with an unknown outcome that the function kept to itself', async () => {
+      const work = async () => {
+        // Of another client, because adapter-pg puts the lost connection back into its pool.
+        const commit = lossy.$transaction(async (tx) => tx.user.create({ data: { email: 'slow commit' } }))
+        await Promise.all([commit.catch(() => {}), terminate()])
+        await insert('fail 53300 1')
+      }
+      const { runs, error } = await ran(work)
+      assert.deepEqual([runs, error.code], [1, 'P2037'])
+    })
+
     test('for a transaction that took too long, unless it is idempotent', async () => {
       for (const [idempotent, wanted] of [
         [false, 1],
@@ -303,7 +330,7 @@ withDatabase('a retry', (admin) => {
     assert.deepEqual(await ran(work), { runs: 2, error: undefined })
   })
 
-  const sleeping = `select pid from pg_stat_activity where query like '%pg_sleep%' and state = 'active' and pid <> pg_backend_pid()`
+  const sleeping = `select pid from pg_stat_activity where wait_event = 'PgSleep'`
 
   /** Ends the connection of a statement that sleeps, as soon as there is one. */
   async function terminate() {
