@@ -172,7 +172,7 @@ withDatabase('a client made by createPrismaClient', (admin) => {
       max: 1,
       connectTimeoutMs: 300,
     })
-    const slow = other.$queryRaw`select pg_sleep(1.5)::text`.then(() => {})
+    const slow = other.$queryRaw`select pg_sleep(3)::text`.then(() => {})
     await assert.rejects(
       other.user.count().then(() => other.user.count()),
       /timeout exceeded when trying to connect|connection timeout/,

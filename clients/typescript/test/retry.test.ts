@@ -131,14 +131,14 @@ withDatabase('a retry', (admin) => {
     })
 
     test('a pool of the client that is used up', async () => {
-      const small = { adapter: PrismaPg, url: urls.postgres, name: 'small', max: 1, connectTimeoutMs: 50 }
+      const small = { adapter: PrismaPg, url: urls.postgres, name: 'small', max: 1, connectTimeoutMs: 200 }
       const client = createPrismaClient(PrismaClient, { ...small, prisma: { log: [] } })
-      const long = client.$queryRaw`select pg_sleep(0.5)::text`.then(() => {})
+      const long = ran(() => client.$queryRaw`select pg_sleep(1)::text`, { retries: 100 }) // to connect may take longer, too
       await until('it runs', async () => (await admin.query(sleeping)).rowCount === 1)
       const { runs, error } = await ran(() => client.user.count(), { retries: 100 })
       assert.equal(error, undefined)
       assert.ok(runs > 1)
-      await long
+      assert.equal((await long).error, undefined)
       await client.$disconnect()
     })
   })
