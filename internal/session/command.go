@@ -87,7 +87,7 @@ func (x *exchange) limit(patience time.Duration) (over func() (late bool)) {
 func (x *exchange) settleDue() {
 	for !x.due.empty() {
 		moved := x.exchangeUpstream()
-		if x.toClient.crowded() { // the upstream is not read before the client takes some
+		if x.toClient.crowded() || x.toClient.full() { // the upstream is not read before the client takes some
 			moved = x.deliver() || moved
 		}
 		if !moved && !x.due.empty() {

@@ -228,6 +228,12 @@ func (p *pipe) cut(n int) {
 // crowded reports whether enough waits to be sent that no more should be taken.
 func (p *pipe) crowded() bool { return len(p.out) >= outLimit }
 
+// full reports whether the buffer has no room for more of the source, and will
+// have some when the destination has taken what was kept.
+func (p *pipe) full() bool {
+	return p.fill == len(p.buf) && p.sent == 0 && p.seen > 0
+}
+
 // pending reports whether bytes wait to be sent.
 func (p *pipe) pending() bool { return len(p.out) > 0 || p.sent < p.seen }
 

@@ -269,8 +269,11 @@ func TestPipeSaysWhenItIsFull(t *testing.T) {
 			t.Fatal(n, err)
 		}
 	}
-	if n, err := p.read(endless{}); n != 0 || !loop.IsAgain(err) {
-		t.Errorf("a read into a full buffer: %d, %v, want ErrAgain", n, err)
+	if n, err := p.read(endless{}); n != 0 || !loop.IsAgain(err) || !p.full() {
+		t.Errorf("a read into a full buffer: %d, %v, want ErrAgain; full: %t", n, err, p.full())
+	}
+	if n, err := p.write(io.Discard); n == 0 || err != nil || p.full() {
+		t.Errorf("after a write of %d bytes, %v, full: %t", n, err, p.full())
 	}
 }
 
