@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
@@ -13,14 +14,26 @@ import (
 
 // installed brings node-postgres, once, if it is not there yet.
 var installed = sync.OnceValue(func() error {
-	if _, err := os.Stat("node/node_modules/pg"); err == nil {
-		return nil
-	}
 	ctx, stop := context.WithTimeout(context.Background(), 3*patience)
 	defer stop()
-	_, err := output(ctx, "", nil, "npm", "ci", "--prefix", "node", "--ignore-scripts", "--no-audit", "--no-fund")
-	return err
+	return npmInstall(ctx, "node")
 })
+
+// npmInstall brings what a folder's package-lock.json lists, unless it is
+// there: npm writes a file of its own last.
+func npmInstall(ctx context.Context, folder string, options ...string) error {
+	want, err := os.Stat(filepath.Join(folder, "package-lock.json"))
+	if err != nil {
+		return err
+	}
+	done, err := os.Stat(filepath.Join(folder, "node_modules", ".package-lock.json"))
+	if err == nil && done.ModTime().After(want.ModTime()) {
+		return nil
+	}
+	args := []string{"ci", "--prefix", folder, "--ignore-scripts", "--no-audit", "--no-fund"}
+	_, err = output(ctx, "", nil, "npm", append(args, options...)...)
+	return err
+}
 
 // node runs node/clients.mjs, which says what its arguments mean.
 func node(ctx context.Context, t testing.TB, url string, args ...string) (string, error) {

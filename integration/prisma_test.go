@@ -32,7 +32,11 @@ const prismaCLI = "node_modules/prisma/build/index.js"
 var installedPrisma = sync.OnceValues(func() (prisma, error) {
 	ctx, stop := context.WithTimeout(context.Background(), 5*patience)
 	defer stop()
-	if err := installPrisma(ctx); err != nil {
+	var without []string
+	if _, err := modernNode(ctx); err == nil {
+		without = []string{"--omit=optional"} // these are Node itself
+	}
+	if err := npmInstall(ctx, "prisma", without...); err != nil {
 		return prisma{}, err
 	}
 	node, err := modernNode(ctx)
@@ -47,26 +51,6 @@ var installedPrisma = sync.OnceValues(func() (prisma, error) {
 	_, err = p.cli(ctx, "", "generate")
 	return p, err
 })
-
-// installPrisma brings what package-lock.json lists, unless it is there. That npm
-// has done so is told by the file that it writes last.
-func installPrisma(ctx context.Context) error {
-	want, err := os.Stat("prisma/package-lock.json")
-	if err != nil {
-		return err
-	}
-	_, noNode := modernNode(ctx)
-	done, err := os.Stat("prisma/node_modules/.package-lock.json")
-	if err == nil && done.ModTime().After(want.ModTime()) && noNode == nil {
-		return nil
-	}
-	args := []string{"ci", "--prefix", "prisma", "--ignore-scripts", "--no-audit", "--no-fund"}
-	if noNode == nil {
-		args = append(args, "--omit=optional") // these are Node itself
-	}
-	_, err = output(ctx, "", nil, "npm", args...)
-	return err
-}
 
 // modernNode finds a Node that Prisma 7 accepts: the one on PATH, else that of
 // npm's packages, because Debian 12 has Node 18.

@@ -4,7 +4,6 @@ package integration_test
 
 import (
 	"context"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -36,21 +35,6 @@ func TestTypeScriptPackage(t *testing.T) {
 	}
 	t.Log(totals(string(out)))
 	t.Run("the example", nextExample)
-}
-
-// npmInstall brings what a folder's package-lock.json lists, unless it is
-// there. npm writes a file of its own last.
-func npmInstall(ctx context.Context, folder string) error {
-	want, err := os.Stat(filepath.Join(folder, "package-lock.json"))
-	if err != nil {
-		return err
-	}
-	done, err := os.Stat(filepath.Join(folder, "node_modules", ".package-lock.json"))
-	if err == nil && done.ModTime().After(want.ModTime()) {
-		return nil
-	}
-	_, err = output(ctx, "", nil, "npm", "ci", "--prefix", folder, "--ignore-scripts", "--no-audit", "--no-fund")
-	return err
 }
 
 // failures is the part of the test runner's report that matters when tests fail.
