@@ -34,8 +34,8 @@ run: build ## run weir before a private PostgreSQL and print the URLs; Ctrl-C en
 test: ## install or find what the tests need, and run them all
 	@scripts/setup.sh test
 	go test -timeout 15m ./...
-	$(if $(INTEGRATION),go -C $(INTEGRATION) test -skip '^TestPrisma' ./...)
-	$(if $(INTEGRATION),go -C $(INTEGRATION) test -v -run '^TestPrisma' .) # they say what they compared
+	$(if $(INTEGRATION),go -C $(INTEGRATION) test -timeout 15m -skip '^TestPrisma' ./...)
+	$(if $(INTEGRATION),go -C $(INTEGRATION) test -timeout 15m -v -run '^TestPrisma' .) # they say what they compared
 	go -C examples test ./...
 
 .PHONY: test-pg
