@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/weir-pg/weir/internal/pgserver"
 )
 
 // pgbouncer is the binary that PGBOUNCER names, else the one on PATH, set up
@@ -69,7 +71,7 @@ func poolSettings(pool int, prepares bool) []string {
 }
 
 func (r *rig) startPgBouncer(ctx context.Context, binary string, settings []string) (*peer, error) {
-	port, err := freePort()
+	port, err := pgserver.FreePort()
 	if err != nil {
 		return nil, err
 	}

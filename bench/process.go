@@ -103,14 +103,3 @@ func environment(more ...string) []string {
 	})
 	return append(ours, more...)
 }
-
-// freePort is a port of 127.0.0.1 that nothing listened on a moment ago. Peers
-// cannot be told to choose one themselves, so that small gap has to be.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}

@@ -10,11 +10,13 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+
+	"github.com/weir-pg/weir/internal/pgserver"
 )
 
 func TestLaunchQuotesAProcessThatEnds(t *testing.T) {
 	t.Parallel()
-	port, err := freePort()
+	port, err := pgserver.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+
+	"github.com/weir-pg/weir/internal/pgserver"
 )
 
 // build makes weir's binary in the run's folder and returns its path. The
@@ -39,11 +41,11 @@ func (r *rig) weir(name, key, binary string) (*contender, error) {
 			return fmt.Sprintf("DATABASE_URL=… DATABASE_POOL_MAX=%d DATABASE_STATEMENT_TIMEOUT=0 weir run --listen … --http …", pool)
 		},
 		start: func(ctx context.Context, pool int) (*peer, error) {
-			port, err := freePort()
+			port, err := pgserver.FreePort()
 			if err != nil {
 				return nil, err
 			}
-			http, err := freePort()
+			http, err := pgserver.FreePort()
 			if err != nil {
 				return nil, err
 			}

@@ -7,13 +7,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/weir-pg/weir/internal/pgserver"
 )
 
 // nextExample builds and starts examples/nextjs-prisma before weir, as its
@@ -58,13 +59,11 @@ func nextCommand(ctx context.Context, p prisma, w *gateway, args ...string) *exe
 // a platform would.
 func startNext(ctx context.Context, t *testing.T, p prisma, w *gateway) (base string) {
 	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := pgserver.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	base = "http://" + free.Addr().String()
-	port := free.Addr().(*net.TCPAddr).Port
-	free.Close()
+	base = fmt.Sprintf("http://127.0.0.1:%d", port)
 	cmd := nextCommand(ctx, p, w, "start", "--hostname", "127.0.0.1", "--port", fmt.Sprint(port))
 	log := new(strings.Builder)
 	cmd.Stdout, cmd.Stderr = log, log

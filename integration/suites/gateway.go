@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/weir-pg/weir/internal/pgserver"
 )
 
 // gateway is a running weir.
@@ -34,7 +36,7 @@ func startGateway(ctx context.Context, o options, dir, upstream string, settings
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort()
+	port, err := pgserver.FreePort()
 	if err != nil {
 		return nil, err
 	}

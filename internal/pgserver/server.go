@@ -201,7 +201,7 @@ func (s *Server) firstStart(ctx context.Context) error {
 	}
 	var err error
 	for range portTries {
-		if s.port, err = freePort(); err != nil {
+		if s.port, err = FreePort(); err != nil {
 			return err
 		}
 		if err = s.Start(ctx); !errors.Is(err, errPortTaken) {
@@ -211,11 +211,12 @@ func (s *Server) firstStart(ctx context.Context) error {
 	return err
 }
 
-// freePort returns a port that nobody listened on a moment ago.
-func freePort() (int, error) {
+// FreePort returns a port of 127.0.0.1 that nobody listened on a moment ago, for
+// a program that cannot be told to choose one itself. Another may take it first.
+func FreePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return 0, fmt.Errorf("no free port for PostgreSQL: %w", err)
+		return 0, fmt.Errorf("no free port on 127.0.0.1: %w", err)
 	}
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port, nil
