@@ -117,6 +117,7 @@ func TestAFileWithMistakesChangesNothing(t *testing.T) {
 		t.Errorf("a client was dropped: %v", err)
 	}
 	put(t, file, "pool.max = 5\n")
+	s.wait(t, `the settings were reloaded`)
 	s.shows(t, `"max":5`)
 	if _, body := page(s.http + "/metrics"); !strings.Contains(body, "weir_config_reload_success 1") {
 		t.Error("/metrics does not say that the next reload did not fail")
