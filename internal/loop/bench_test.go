@@ -48,12 +48,18 @@ func (r *relay) carry(t *loop.Task, from, to *loop.Conn) {
 	}
 }
 
-// BenchmarkRelay is a round trip of 64 bytes through a loop: from one socket to
-// another, and back.
+// BenchmarkRelay is a round trip of 64 bytes through a loop: from a client, which
+// has a socket or a pipe, to another socket, and back.
 func BenchmarkRelay(b *testing.B) {
+	for _, network := range []string{"tcp", "pipe"} {
+		b.Run(network, func(b *testing.B) { benchmarkRelay(b, network) })
+	}
+}
+
+func benchmarkRelay(b *testing.B, network string) {
 	l := start(b, 1).Loop(0)
 	r := new(relay)
-	ours, client := dial(b, "tcp")
+	ours, client := dial(b, network)
 	theirs, upstream := dial(b, "tcp")
 	adopt(b, l, &r.client, ours, r)
 	adopt(b, l, &r.upstream, theirs, r)
@@ -63,11 +69,11 @@ func BenchmarkRelay(b *testing.B) {
 
 func adopt(b *testing.B, l *loop.Loop, c *loop.Conn, conn net.Conn, h loop.Handler) {
 	b.Helper()
-	fd, err := loop.Detach(conn)
+	m, err := loop.Take(conn)
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := c.Init(l, fd, h); err != nil {
+	if err := c.Init(l, m, h); err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = c.Close() })

@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// What is known of a connection's socket without asking the kernel.
+// What is known of a connection's medium without asking it.
 const (
 	readable uint32 = 1 << iota // a read may give bytes
 	writable                    // a write may take bytes
@@ -35,34 +35,33 @@ type Handler interface {
 	Ready(c *Conn)
 }
 
-// Conn is a socket registered with a loop. Readiness is edge-triggered and
+// Conn is a connection registered with a loop. Readiness is edge-triggered and
 // remembered, so a connection that nobody reads costs nothing, and its death
 // is known without a system call.
 //
 // Read, Write, Attach and Move belong to whoever owns the connection: the task
 // or the handler of its present loop, or the code that took it out of a pool.
 type Conn struct {
-	fd      int
+	medium  Medium
 	handler Handler
 	loop    atomic.Pointer[Loop]
 	task    atomic.Pointer[Task]
 	id      atomic.Uint64
 	state   atomic.Uint32
 	drained atomic.Uint64 // the batch of its loop's events in which a read found no more
-	waiting bool          // the poller is asked to tell when the socket is writable
+	waiting bool          // the medium is asked to tell when it is writable
 }
 
-// Init registers the socket fd, which is in non-blocking mode, with l. h must
-// be set up by then: events may come before Init returns. On an error fd stays
-// the caller's.
-func (c *Conn) Init(l *Loop, fd int, h Handler) error {
-	c.fd, c.handler = fd, h
+// Init registers what m carries with l. h must be set up by then: events may come
+// before Init returns. On an error m stays the caller's.
+func (c *Conn) Init(l *Loop, m Medium, h Handler) error {
+	c.medium, c.handler = m, h
 	c.state.Store(writable)
 	c.loop.Store(l)
 	if err := l.group.table.add(c); err != nil {
 		return err
 	}
-	if err := l.poller.add(fd, c.id.Load()); err != nil {
+	if err := m.register(l, c); err != nil {
 		l.group.table.remove(c)
 		return err
 	}
@@ -80,14 +79,14 @@ func (c *Conn) Move(l *Loop) error {
 	if old == l {
 		return nil
 	}
-	old.poller.remove(c.fd)
+	c.medium.forget(old)
 	l.group.table.renew(c)
 	c.drained.Store(0) // a batch of the old loop
 	c.loop.Store(l)
-	if err := l.poller.add(c.fd, c.id.Load()); err != nil || !c.waiting {
+	if err := c.medium.register(l, c); err != nil || !c.waiting {
 		return err
 	}
-	return l.poller.wantWrite(c.fd, c.id.Load(), true)
+	return c.medium.wantRoom(l, c, true)
 }
 
 // Attach has events wake t instead of calling the handler; nil detaches.
@@ -106,6 +105,11 @@ func (c *Conn) notify(l *Loop, ready uint32) {
 	if ready == readable && c.drained.Load() == l.batch {
 		return // what it tells of was read since the poller gave this batch
 	}
+	c.tell(l, ready)
+}
+
+// tell has whoever serves the connection on loop l look at what is possible now.
+func (c *Conn) tell(l *Loop, ready uint32) {
 	c.state.Or(ready)
 	// The task first, then the loop: another loop that takes this connection
 	// stores its loop before its task, so a task seen here together with l
@@ -141,7 +145,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	if s&(readable|gone) == 0 {
 		return 0, ErrAgain
 	}
-	n, errno := recv(c.fd, p)
+	n, errno := c.medium.recv(p)
 	switch {
 	case errno == syscall.EAGAIN:
 		c.drain()
@@ -179,7 +183,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	}
 	done := 0
 	for done < len(p) {
-		n, errno := send(c.fd, p[done:])
+		n, errno := c.medium.send(p[done:])
 		switch errno {
 		case 0:
 			done += n
@@ -202,7 +206,7 @@ func (c *Conn) awaitRoom() error {
 	c.state.And(^writable)
 	if !c.waiting {
 		c.waiting = true
-		if err := c.loop.Load().poller.wantWrite(c.fd, c.id.Load(), true); err != nil {
+		if err := c.medium.wantRoom(c.loop.Load(), c, true); err != nil {
 			return err
 		}
 	}
@@ -213,33 +217,33 @@ func (c *Conn) forgetRoom() {
 	if c.waiting {
 		c.waiting = false
 		// A failure leaves the poller asking for more events than are needed.
-		_ = c.loop.Load().poller.wantWrite(c.fd, c.id.Load(), false)
+		_ = c.medium.wantRoom(c.loop.Load(), c, false)
 	}
 }
 
-// Close closes the socket and ends its events. Any goroutine may call it, once
+// Close closes the medium and ends its events. Any goroutine may call it, once
 // the connection's owner no longer reads or writes; only the first call closes.
 func (c *Conn) Close() error {
 	if c.state.Or(closed|gone)&closed != 0 {
 		return nil
 	}
 	l := c.loop.Load()
-	l.poller.remove(c.fd)
+	c.medium.forget(l)
 	l.group.table.remove(c)
-	return syscall.Close(c.fd)
+	return c.medium.Close()
 }
 
 // CloseWrite ends the stream towards the peer and keeps reading possible.
 func (c *Conn) CloseWrite() error {
-	return syscall.Shutdown(c.fd, syscall.SHUT_WR)
+	return c.medium.shutdown(syscall.SHUT_WR)
 }
 
 // IsAgain reports whether err only says "not now".
 func IsAgain(err error) bool { return errors.Is(err, ErrAgain) }
 
-// Break ends the connection in both directions without closing the descriptor:
+// Break ends the connection in both directions without closing its medium:
 // its owner's next read finds the end of the stream.
 func (c *Conn) Break() {
-	_ = syscall.Shutdown(c.fd, syscall.SHUT_RDWR) // fails where it is broken already
+	_ = c.medium.shutdown(syscall.SHUT_RDWR) // fails where it is broken already
 	c.state.Or(gone | readable)
 }

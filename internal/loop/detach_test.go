@@ -32,7 +32,7 @@ func closeFD(t testing.TB, fd int) {
 // TestDetachAndAdopt hands a connection that Go's poller has used to a loop.
 func TestDetachAndAdopt(t *testing.T) {
 	t.Parallel()
-	for _, network := range []string{"tcp", "unix"} {
+	for _, network := range []string{"tcp", "unix", "pipe"} {
 		t.Run(network, func(t *testing.T) {
 			t.Parallel()
 			l := start(t, 1).Loop(0)

@@ -163,9 +163,41 @@ func (f ready) Ready(c *loop.Conn) { f(c) }
 // ignore is a Handler that leaves everything to remembered readiness.
 var ignore = ready(func(*loop.Conn) {})
 
-// sockets returns the two ends of a Unix stream: a descriptor that does not
-// block, which is the caller's, and a connection, which the test closes.
-func sockets(t testing.TB) (fd int, peer net.Conn) {
+// media are the kinds of Medium: each returns one, which is the caller's, and
+// the other end, which the test closes.
+var media = map[string]func(testing.TB) (loop.Medium, net.Conn){
+	"socket": func(t testing.TB) (loop.Medium, net.Conn) {
+		t.Helper()
+		return sockets(t)
+	},
+	"pipe": func(t testing.TB) (loop.Medium, net.Conn) {
+		t.Helper()
+		ours, peer := loop.Pipe()
+		m, err := loop.Take(ours)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expire(t, peer)
+		t.Cleanup(func() { _ = peer.Close() })
+		return m, peer
+	},
+}
+
+// overEach runs test with each kind of Medium.
+func overEach(t *testing.T, test func(t *testing.T, connect func(testing.TB) (loop.Medium, net.Conn))) {
+	t.Helper()
+	t.Parallel()
+	for kind, connect := range media {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			test(t, connect)
+		})
+	}
+}
+
+// sockets returns the two ends of a Unix stream: a socket that does not block,
+// which is the caller's, and a connection, which the test closes.
+func sockets(t testing.TB) (ours loop.Socket, peer net.Conn) {
 	t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	if err != nil {
@@ -185,7 +217,7 @@ func sockets(t testing.TB) (fd int, peer net.Conn) {
 	}
 	expire(t, peer)
 	t.Cleanup(func() { _ = peer.Close() })
-	return fds[0], peer
+	return loop.Socket(fds[0]), peer
 }
 
 // expire bounds everything that conn does.
@@ -196,9 +228,15 @@ func expire(t testing.TB, conn net.Conn) {
 	}
 }
 
-// dial returns the two ends of a connection over network, "tcp" or "unix".
+// dial returns the two ends of a connection over network, "tcp", "unix" or "pipe".
 func dial(t testing.TB, network string) (ours, peer net.Conn) {
 	t.Helper()
+	if network == "pipe" {
+		ours, peer = loop.Pipe()
+		t.Cleanup(func() { _ = peer.Close() })
+		expire(t, peer)
+		return ours, peer
+	}
 	address := "127.0.0.1:0"
 	if network == "unix" {
 		address = t.TempDir() + "/s"
@@ -221,11 +259,11 @@ func dial(t testing.TB, network string) (ours, peer net.Conn) {
 	return ours, peer
 }
 
-// register makes a Conn of fd, which is closed when the test ends.
-func register(t testing.TB, l *loop.Loop, fd int, h loop.Handler) *loop.Conn {
+// register makes a Conn of m, which is closed when the test ends.
+func register(t testing.TB, l *loop.Loop, m loop.Medium, h loop.Handler) *loop.Conn {
 	t.Helper()
 	c := new(loop.Conn)
-	if err := c.Init(l, fd, h); err != nil {
+	if err := c.Init(l, m, h); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })

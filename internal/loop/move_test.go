@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"net"
 	"sync/atomic"
 	"testing"
 
@@ -75,66 +76,68 @@ func (v *traveller) read(task *loop.Task) bool {
 func (v *traveller) Ready(*loop.Conn) {}
 
 func TestMoveUnderTraffic(t *testing.T) {
-	t.Parallel()
-	g := start(t, 3)
-	const conns, counters = 4, 100_000
-	var all []*traveller
-	for range conns {
-		fd, peer := sockets(t)
-		v := &traveller{t: t, group: g, last: counters, done: make(chan struct{})}
-		if err := v.Init(g.Loop(0), fd, v); err != nil {
-			t.Fatal(err)
-		}
-		go func() {
-			var b []byte
-			for i := range uint32(counters) {
-				b = binary.BigEndian.AppendUint32(b, i)
-				if len(b) < 1<<10 && i < counters-1 {
-					continue
-				}
-				if _, err := peer.Write(b); err != nil {
-					t.Errorf("peer: %v", err)
-					return
-				}
-				b = b[:0]
+	overEach(t, func(t *testing.T, connect func(testing.TB) (loop.Medium, net.Conn)) {
+		g := start(t, 3)
+		const conns, counters = 4, 100_000
+		var all []*traveller
+		for range conns {
+			m, peer := connect(t)
+			v := &traveller{t: t, group: g, last: counters, done: make(chan struct{})}
+			if err := v.Init(g.Loop(0), m, v); err != nil {
+				t.Fatal(err)
 			}
-		}()
-		g.Loop(0).Post(loop.Func(func() { g.Loop(0).Go(v) }))
-		all = append(all, v)
-	}
-	for _, v := range all {
-		wait(t, v.done)
-		if v.moves < 100 {
-			t.Errorf("moved %d times only", v.moves)
+			go func() {
+				var b []byte
+				for i := range uint32(counters) {
+					b = binary.BigEndian.AppendUint32(b, i)
+					if len(b) < 1<<10 && i < counters-1 {
+						continue
+					}
+					if _, err := peer.Write(b); err != nil {
+						t.Errorf("peer: %v", err)
+						return
+					}
+					b = b[:0]
+				}
+			}()
+			g.Loop(0).Post(loop.Func(func() { g.Loop(0).Go(v) }))
+			all = append(all, v)
 		}
-	}
+		for _, v := range all {
+			wait(t, v.done)
+			if v.moves < 100 {
+				t.Errorf("moved %d times only", v.moves)
+			}
+		}
+	})
 }
 
 // TestMoveTakesUnreadBytesAlong moves a connection whose event is in the old
 // loop's hands: the old loop drops it, the new one reports it.
 func TestMoveTakesUnreadBytesAlong(t *testing.T) {
-	t.Parallel()
-	g := start(t, 2)
-	var loops [2]atomic.Int32
-	firstFD, firstPeer := sockets(t)
-	secondFD, secondPeer := sockets(t)
-	second := register(t, g.Loop(0), secondFD, ready(func(c *loop.Conn) { loops[c.Loop().Index()].Add(1) }))
-	register(t, g.Loop(0), firstFD, ready(func(*loop.Conn) {
-		if err := second.Move(g.Loop(1)); err != nil {
-			t.Errorf("move: %v", err)
+	overEach(t, func(t *testing.T, connect func(testing.TB) (loop.Medium, net.Conn)) {
+		g := start(t, 2)
+		var loops [2]atomic.Int32
+		firstMedium, firstPeer := connect(t)
+		secondMedium, secondPeer := connect(t)
+		second := register(t, g.Loop(0), secondMedium, ready(func(c *loop.Conn) { loops[c.Loop().Index()].Add(1) }))
+		register(t, g.Loop(0), firstMedium, ready(func(*loop.Conn) {
+			if err := second.Move(g.Loop(1)); err != nil {
+				t.Errorf("move: %v", err)
+			}
+		}))
+		release := hold(t, g.Loop(0))
+		write(t, firstPeer, "x")
+		write(t, secondPeer, "y")
+		release()
+		settle(t, g.Loop(0))
+		if !eventually(func() bool { return loops[1].Load() == 1 }) {
+			t.Error("the new loop reports nothing")
 		}
-	}))
-	release := hold(t, g.Loop(0))
-	write(t, firstPeer, "x")
-	write(t, secondPeer, "y")
-	release()
-	settle(t, g.Loop(0))
-	if !eventually(func() bool { return loops[1].Load() == 1 }) {
-		t.Error("the new loop reports nothing")
-	}
-	if n := loops[0].Load(); n != 0 {
-		t.Errorf("the old loop reported %d events of a connection that it does not have", n)
-	}
+		if n := loops[0].Load(); n != 0 {
+			t.Errorf("the old loop reported %d events of a connection that it does not have", n)
+		}
+	})
 }
 
 func TestMoveToItsOwnLoopIsNothing(t *testing.T) {
@@ -151,33 +154,34 @@ func TestMoveToItsOwnLoopIsNothing(t *testing.T) {
 // TestMoveWithAStalledWrite has the new loop tell of the room that the old one
 // was asked for.
 func TestMoveWithAStalledWrite(t *testing.T) {
-	t.Parallel()
-	g := start(t, 2)
-	fd, peer := sockets(t)
-	c := register(t, g.Loop(0), fd, ignore)
-	large := bytes.Repeat([]byte("x"), 1<<20)
-	n := 0
-	on(t, g.Loop(0), func() {
-		var err error
-		if n, err = c.Write(large); !loop.IsAgain(err) {
-			t.Errorf("write: %d, %v, want ErrAgain", n, err)
+	overEach(t, func(t *testing.T, connect func(testing.TB) (loop.Medium, net.Conn)) {
+		g := start(t, 2)
+		m, peer := connect(t)
+		c := register(t, g.Loop(0), m, ignore)
+		large := bytes.Repeat([]byte("x"), 1<<20)
+		n := 0
+		on(t, g.Loop(0), func() {
+			var err error
+			if n, err = c.Write(large); !loop.IsAgain(err) {
+				t.Errorf("write: %d, %v, want ErrAgain", n, err)
+			}
+		})
+		moved := make(chan struct{})
+		done := spawn(g.Loop(1), func(task *loop.Task) {
+			if err := c.Move(task.Loop()); err != nil {
+				t.Errorf("move: %v", err)
+			}
+			c.Attach(task)
+			close(moved)
+			if err := writeFull(task, c, large[n:]); err != nil {
+				t.Error(err)
+			}
+			c.Attach(nil)
+		})
+		wait(t, moved)
+		if _, err := io.CopyN(io.Discard, peer, int64(len(large))); err != nil {
+			t.Fatal(err)
 		}
+		wait(t, done)
 	})
-	moved := make(chan struct{})
-	done := spawn(g.Loop(1), func(task *loop.Task) {
-		if err := c.Move(task.Loop()); err != nil {
-			t.Errorf("move: %v", err)
-		}
-		c.Attach(task)
-		close(moved)
-		if err := writeFull(task, c, large[n:]); err != nil {
-			t.Error(err)
-		}
-		c.Attach(nil)
-	})
-	wait(t, moved)
-	if _, err := io.CopyN(io.Discard, peer, int64(len(large))); err != nil {
-		t.Fatal(err)
-	}
-	wait(t, done)
 }

@@ -5,7 +5,6 @@ package loop
 import (
 	"crypto/tls"
 	"net"
-	"syscall"
 	"time"
 )
 
@@ -29,7 +28,7 @@ func (s *Stream) Plain() bool { return s.tls == nil }
 // Swapper is a transport that can be exchanged under a *tls.Conn that already
 // uses it.
 type Swapper interface {
-	Take() (fd int, err error)
+	Take() (Medium, error)
 	Set(inner net.Conn)
 }
 
@@ -40,7 +39,7 @@ type Swapper interface {
 //
 // A TLS session may hold bytes that no event announces: read it once.
 func (s *Stream) Adopt(raw Swapper, session net.Conn, l *Loop, h Handler) error {
-	fd, err := raw.Take()
+	m, err := raw.Take()
 	if err != nil {
 		_ = session.Close()
 		return err
@@ -49,8 +48,8 @@ func (s *Stream) Adopt(raw Swapper, session net.Conn, l *Loop, h Handler) error 
 		s.tls = secure
 		raw.Set(transport{s})
 	}
-	if err := s.Init(l, fd, h); err != nil {
-		_ = syscall.Close(fd)
+	if err := s.Init(l, m, h); err != nil {
+		_ = m.Close()
 		return err
 	}
 	return nil

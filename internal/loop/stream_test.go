@@ -30,8 +30,8 @@ import (
 // swap is a transport that Stream.Adopt can exchange.
 type swap struct{ net.Conn }
 
-func (s *swap) Take() (int, error) { return loop.Detach(s.Conn) }
-func (s *swap) Set(inner net.Conn) { s.Conn = inner }
+func (s *swap) Take() (loop.Medium, error) { return loop.Take(s.Conn) }
+func (s *swap) Set(inner net.Conn)         { s.Conn = inner }
 
 // certificate is a self-signed one.
 var certificate = sync.OnceValues(func() (tls.Certificate, error) {

@@ -77,7 +77,7 @@ func TestTableGrowsWhileOthersRead(t *testing.T) {
 			_ = fd
 			for range each {
 				c := new(loop.Conn)
-				if err := c.Init(g.Loop(0), duplicate(t, fd), ignore); err != nil {
+				if err := c.Init(g.Loop(0), loop.Socket(duplicate(t, int(fd))), ignore); err != nil {
 					t.Errorf("register: %v", err)
 					return
 				}
@@ -86,7 +86,7 @@ func TestTableGrowsWhileOthersRead(t *testing.T) {
 					t.Error("a registered connection is not found")
 				}
 			}
-			closeFD(t, fd)
+			closeFD(t, int(fd))
 		})
 	}
 	all.Wait()

@@ -32,10 +32,7 @@ func TestSocketOptions(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			fd, err := login(t, edit(t, dsn, test.pairs...), nil).Conn.Take()
-			if err != nil {
-				t.Fatal(err)
-			}
+			fd := take(t, login(t, edit(t, dsn, test.pairs...), nil))
 			defer unix.Close(fd)
 			for option, want := range test.want {
 				if got, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, option); err != nil || got != want {

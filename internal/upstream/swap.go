@@ -17,9 +17,10 @@ type Swap struct {
 	net.Conn
 }
 
-// Take detaches the descriptor of the transport (see loop.Detach) and gives it
-// to the caller. Until Set, every Read and Write fails with net.ErrClosed.
-func (s *Swap) Take() (fd int, err error) { return loop.Detach(s.Conn) }
+// Take takes what carries the transport's bytes away from it (see loop.Take) and
+// gives it to the caller. Until Set, every Read and Write fails with
+// net.ErrClosed.
+func (s *Swap) Take() (loop.Medium, error) { return loop.Take(s.Conn) }
 
 // Set puts inner in the place of the transport that Take emptied.
 func (s *Swap) Set(inner net.Conn) { s.Conn = inner }

@@ -9,18 +9,26 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/weir-pg/weir/internal/loop"
 	"github.com/weir-pg/weir/internal/testpg"
 	"github.com/weir-pg/weir/internal/upstream"
 )
+
+// take takes the socket under a login, which is the caller's from then on.
+func take(t *testing.T, l *upstream.Login) (fd int) {
+	t.Helper()
+	m, err := l.Conn.Take()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(m.(loop.Socket))
+}
 
 // swap takes the descriptor and puts another connection over it, as a loop
 // does.
 func swap(t *testing.T, l *upstream.Login) {
 	t.Helper()
-	fd, err := l.Conn.Take()
-	if err != nil {
-		t.Fatal(err)
-	}
+	fd := take(t, l)
 	if _, err := l.Conn.Write([]byte("X")); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("write without a transport: %v, want net.ErrClosed", err)
 	}
@@ -46,10 +54,7 @@ func TestSwapInPlainText(t *testing.T) {
 func TestTakeLeavesTheDescriptorNonBlocking(t *testing.T) {
 	t.Parallel()
 	l := login(t, testpg.URL(t), nil)
-	fd, err := l.Conn.Take()
-	if err != nil {
-		t.Fatal(err)
-	}
+	fd := take(t, l)
 	defer syscall.Close(fd)
 	if _, err := syscall.Read(fd, make([]byte, 1)); !errors.Is(err, syscall.EAGAIN) {
 		t.Errorf("read with nothing to read: %v, want EAGAIN", err)
