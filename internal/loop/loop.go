@@ -76,7 +76,7 @@ func NewGroup(opts Options) (*Group, error) {
 }
 
 func (g *Group) newLoop(i int, log *slog.Logger) (*Loop, error) {
-	p, err := newPoller()
+	p, err := newPoller(g.opts.Linger > 0)
 	if err != nil {
 		return nil, fmt.Errorf("event loop %d cannot start: %w", i, err)
 	}
@@ -182,43 +182,44 @@ func (l *Loop) keep(t *Task) bool {
 
 // run is the loop's life.
 func (l *Loop) run() {
-	began := time.Now()
 	for !l.stopped {
-		ran := l.runPosted()
-		// A first look without blocking skips the scheduler's bookkeeping
-		// around a system call, and under load it nearly always finds work.
-		n := l.poller.poll(0)
-		now := time.Now()
-		if n > 0 || ran {
-			l.group.opts.Busy(l.index, now.Sub(began))
-		} else {
-			n = l.sleep()
-			now = time.Now()
-		}
-		began = now
+		n := l.look()
+		began := time.Now()
 		l.dispatch(n)
+		if ran := l.runPosted(); ran || n > 0 {
+			l.group.opts.Busy(l.index, time.Since(began))
+		}
 	}
 	for _, t := range l.idle {
 		t.stop()
 	}
 }
 
-// sleep blocks in the poller until a socket is ready or somebody posts.
-func (l *Loop) sleep() int {
+// look asks the poller for events. Where there are none it sleeps until there
+// are, or somebody posts.
+func (l *Loop) look() int {
+	linger := l.group.opts.Linger
+	if linger > 0 {
+		// A first look without the flag: under load it nearly always finds work.
+		if n := l.poller.poll(0); n > 0 {
+			return n
+		}
+	}
 	l.asleep.Store(true)
+	defer l.asleep.Store(false)
 	// A job posted before the flag was up had nobody to wake: look again.
 	l.mu.Lock()
 	pending := len(l.posted) > 0
 	l.mu.Unlock()
-	n := 0
-	if linger := l.group.opts.Linger; !pending && linger > 0 {
-		n = l.poller.poll(linger)
+	if pending {
+		return l.poller.poll(0)
 	}
-	if !pending && n == 0 {
-		n = l.poller.wait()
+	if linger > 0 {
+		if n := l.poller.poll(linger); n > 0 {
+			return n
+		}
 	}
-	l.asleep.Store(false)
-	return n
+	return l.poller.wait()
 }
 
 // runPosted runs what was posted until now and reports whether there was any.

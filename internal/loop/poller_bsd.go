@@ -26,7 +26,8 @@ type poller struct {
 	events [maxEvents]unix.Kevent_t
 }
 
-func newPoller() (*poller, error) {
+// newPoller makes a poller; a loop that lingers needs nothing else than another.
+func newPoller(bool) (*poller, error) {
 	fd, err := unix.Kqueue()
 	if err != nil {
 		return nil, os.NewSyscallError("kqueue", err)

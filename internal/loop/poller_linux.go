@@ -28,34 +28,52 @@ func getID(e *epollEvent) uint64 {
 	return uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<slotBits
 }
 
-// poller is an epoll instance and the eventfd that wakes it. The events belong
-// to the loop's goroutine; the other methods may be called by any.
+// poller is an epoll instance and what wakes it. The events belong to the loop's
+// goroutine; the other methods may be called by any.
+//
+// A loop that lingers waits in the kernel, with its thread, and an eventfd wakes
+// it. Any other parks. Not both: whatever makes an epoll instance readable wakes a
+// thread in Go's poller too, though the loop is awake.
 type poller struct {
 	fd     int
-	wakeFD int
+	wakeFD int      // -1 where it parks
+	park   *parking // nil where its thread waits
 	events [maxEvents]epollEvent
 }
 
-func newPoller() (*poller, error) {
+// newPoller makes a poller for a loop that lingers, or does not.
+func newPoller(lingers bool) (*poller, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
-		_ = unix.Close(fd)
-		return nil, os.NewSyscallError("eventfd", err)
+	p := &poller{fd: fd, wakeFD: -1}
+	if lingers {
+		err = p.wakeByEvent()
+	} else {
+		p.park, err = newParking(p)
 	}
-	p := &poller{fd: fd, wakeFD: wake}
-	if err := p.add(wake, wakeID); err != nil {
+	if err != nil {
 		_ = p.close()
 		return nil, err
 	}
 	return p, nil
 }
 
+func (p *poller) wakeByEvent() (err error) {
+	if p.wakeFD, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return os.NewSyscallError("eventfd", err)
+	}
+	return p.add(p.wakeFD, wakeID)
+}
+
 func (p *poller) close() error {
-	_ = unix.Close(p.wakeFD)
+	if p.park != nil {
+		return p.park.close()
+	}
+	if p.wakeFD >= 0 {
+		_ = unix.Close(p.wakeFD)
+	}
 	return os.NewSyscallError("close", unix.Close(p.fd))
 }
 
@@ -94,8 +112,11 @@ func (p *poller) poll(d time.Duration) int {
 	return int(n)
 }
 
-// wait blocks until there is an event.
+// wait blocks until there is an event, or wake is called.
 func (p *poller) wait() int {
+	if p.park != nil {
+		return p.park.wait()
+	}
 	n, err := unix.EpollWait(p.fd, p.events[:], -1)
 	if err != nil { // EINTR
 		return 0
@@ -120,6 +141,10 @@ func (p *poller) event(i int) (id uint64, ready uint32) {
 
 // wake makes wait return. Any goroutine may call it.
 func (p *poller) wake() {
+	if p.park != nil {
+		p.park.wake()
+		return
+	}
 	var one [8]byte
 	binary.NativeEndian.PutUint64(one[:], 1)
 	_, _ = unix.Write(p.wakeFD, one[:]) // EAGAIN: it is being woken already

@@ -181,6 +181,38 @@ func TestPostWakesASleepingLoop(t *testing.T) {
 	}
 }
 
+// TestALoopThatLingers waits in the kernel with its thread, where posts and
+// events have to reach it while it lingers, and, after a nanosecond, beyond.
+func TestALoopThatLingers(t *testing.T) {
+	t.Parallel()
+	for _, linger := range []time.Duration{time.Nanosecond, time.Millisecond} {
+		t.Run(linger.String(), func(t *testing.T) {
+			t.Parallel()
+			g, err := loop.NewGroup(loop.Options{Linger: linger, Busy: func(int, time.Duration) {}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer g.Close()
+			l := g.Loop(0)
+			m, peer := sockets(t)
+			c := register(t, l, m, ignore)
+			defer c.Close()
+			for range 200 {
+				on(t, l, func() {})
+				done := spawn(l, func(task *loop.Task) {
+					c.Attach(task)
+					if err := readFull(task, c, make([]byte, 1)); err != nil {
+						t.Error(err)
+					}
+					c.Attach(nil)
+				})
+				write(t, peer, "x")
+				wait(t, done)
+			}
+		})
+	}
+}
+
 func TestAfter(t *testing.T) {
 	t.Parallel()
 	l := start(t, 1).Loop(0)
