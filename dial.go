@@ -6,15 +6,14 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
-	"syscall"
 
 	"github.com/weir-pg/weir/internal/auth"
+	"github.com/weir-pg/weir/internal/loop"
 	"github.com/weir-pg/weir/internal/sqlstate"
 )
 
-// Dial connects the program to its own gateway, over a pair of sockets without a
-// name: no port, no TCP, no TLS. It is a dial function for drivers, which name in
+// Dial connects the program to its own gateway, over a pipe in memory: no port, no
+// socket, no TLS. It is a dial function for drivers, which name in
 // their start-up packet the database and user that they want; network and
 // address say nothing. The program has the password of the upstream anyway, so
 // none is asked for, but the user has to be one that could log in with it.
@@ -24,10 +23,7 @@ func (g *Gateway) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("connect to weir: %w", context.Cause(ctx))
 	}
-	theirs, ours, err := socketPair()
-	if err != nil {
-		return nil, fmt.Errorf("connect to weir: %w", err)
-	}
+	theirs, ours := loop.Pipe()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
@@ -36,38 +32,6 @@ func (g *Gateway) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 	g.serving.Go(func() { g.welcome(ours, inside) })
 	return theirs, nil
-}
-
-// socketPair returns the two ends of a connection within the process.
-func socketPair() (one, other net.Conn, err error) {
-	syscall.ForkLock.RLock() // macOS cannot make sockets that are closed on exec
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
-	if err == nil {
-		syscall.CloseOnExec(fds[0])
-		syscall.CloseOnExec(fds[1])
-	}
-	syscall.ForkLock.RUnlock()
-	if err != nil {
-		return nil, nil, os.NewSyscallError("socketpair", err)
-	}
-	one, err = connOf(fds[0])
-	if err != nil {
-		_ = syscall.Close(fds[1])
-		return nil, nil, err
-	}
-	other, err = connOf(fds[1])
-	if err != nil {
-		_ = one.Close()
-		return nil, nil, err
-	}
-	return one, other, nil
-}
-
-// connOf makes a connection of a socket, which it takes over.
-func connOf(fd int) (net.Conn, error) {
-	f := os.NewFile(uintptr(fd), "weir")
-	defer f.Close() // the connection has a duplicate
-	return net.FileConn(f)
 }
 
 // place is where a client is.

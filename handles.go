@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -107,18 +106,11 @@ func ownDatabase(cfg *Config) (name, dsn string, err error) {
 // goroutine waits for a connection to weir, of which each costs a few KiB.
 const mostInside = 1000
 
-// filesInside are the descriptors that one of them takes: both its ends.
-const filesInside = 2
-
-// idleTrust is how long a connection of Pool may have been idle and is given out
-// without a look: that costs a system call.
-const idleTrust = 100 * time.Millisecond
-
 func (g *Gateway) poolConfig() *pgxpool.Config {
 	c := g.driver.Copy()
-	c.MaxConns = int32(min(mostInside, max(g.setup.Load().maxClients/filesInside, 1)))
+	c.MaxConns = int32(min(mostInside, g.setup.Load().maxClients))
 	c.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool {
-		return p.IdleDuration > idleTrust && !quiet(p.Conn.PgConn().Conn())
+		return !quiet(p.Conn.PgConn().Conn())
 	}
 	return c
 }

@@ -22,6 +22,9 @@ func arrived(conn net.Conn) (something, known bool) {
 	if secure, ok := conn.(interface{ NetConn() net.Conn }); ok { // *tls.Conn
 		conn = secure.NetConn()
 	}
+	if pipe, ok := conn.(interface{ Arrived() bool }); ok {
+		return pipe.Arrived(), true
+	}
 	c, ok := conn.(syscall.Conn)
 	if !ok {
 		return false, false

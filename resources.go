@@ -42,8 +42,16 @@ func maxClients(cfg *Config) (int, error) {
 
 // loopCount is the number of event loops: by default one for every two
 // processors. A loop keeps a processor busy mostly inside the kernel, which does
-// part of that work elsewhere, and fewer loops take more events at a time.
-func loopCount(cfg *Config) int { return cmp.Or(cfg.Loops, (runtime.GOMAXPROCS(0)+1)/2) }
+// part of that work elsewhere, and fewer loops take more events at a time. Inside
+// a program, where loops do not linger, there are two at least: with a single one
+// the second processor falls asleep between two queries, and each has to wake it.
+func loopCount(cfg *Config, ownProcess bool) int {
+	n := runtime.GOMAXPROCS(0)
+	if ownProcess {
+		return cmp.Or(cfg.Loops, (n+1)/2)
+	}
+	return cmp.Or(cfg.Loops, min(n, max(2, (n+1)/2)))
+}
 
 // linger is how long an idle loop keeps its processor. Long, because each time it
 // lets go costs some 50 wake-ups of the scheduler's monitor; below the 10 ms
@@ -52,7 +60,7 @@ const linger = 5 * time.Millisecond
 
 // loopOptions are those of the event loops.
 func (g *Gateway) loopOptions(cfg *Config, opts options) loop.Options {
-	o := loop.Options{Loops: loopCount(cfg), Logger: g.log, Busy: g.busy.Observe}
+	o := loop.Options{Loops: loopCount(cfg, opts.ownProcess), Logger: g.log, Busy: g.busy.Observe}
 	if opts.ownProcess {
 		o.Linger = linger
 		runtime.GOMAXPROCS(o.Loops + runtime.NumCPU())

@@ -118,7 +118,7 @@ func open(cfg *Config, opts options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.busy = observe.NewHistogram(loopCount(cfg))
+	g.busy = observe.NewHistogram(loopCount(cfg, opts.ownProcess))
 	if g.loops, err = loop.NewGroup(g.loopOptions(cfg, opts)); err != nil {
 		return nil, err
 	}

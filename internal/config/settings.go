@@ -230,7 +230,7 @@ var settings = []setting[Config]{
 	},
 	{
 		key: "loops", preset: "0", fixed: true,
-		help: "event loops; 0 for one for every two processors",
+		help: "event loops; 0 for one for every two processors, in a Go program two at least",
 		cell: at(integer(0, unbounded), func(c *Config) *int { return &c.Loops }),
 	},
 	{
