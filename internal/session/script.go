@@ -81,13 +81,11 @@ func (s *script) reset(name string) {
 // which reads a value as a start-up packet's is read: a list stays a list.
 func (s *script) set(name, value string) {
 	free := s.isFree(name)
-	list, listed := "", false
-	if free && name == "search_path" {
-		list, listed = s.lore.list(value)
-	}
 	switch {
-	case listed:
-		s.add("SET search_path TO", list, ";")
+	case free && name == "search_path" && s.lore.lists(value):
+		s.add("SET search_path TO")
+		s.list(value)
+		s.add(";")
 	case free && !quotedLists[name]:
 		s.add("SET ", name, " TO")
 		s.quote(value)
@@ -130,27 +128,33 @@ var quotedLists = map[string]bool{
 	"temp_tablespaces":        true,
 }
 
-// list returns a list of identifiers as the values of a SET that gives this very
-// list, to the last quote. It is not ok where SET would write it in another way.
-func (l *lore) list(value string) (string, bool) {
-	if l == nil || value == "" {
-		return "", false
+// list writes a list of identifiers as the values of a SET that gives this very
+// list, to the last quote.
+func (s *script) list(value string) {
+	separator := ""
+	for element := range strings.SplitSeq(value, ", ") {
+		s.add(separator)
+		s.quote(strings.Trim(element, `"`))
+		separator = ","
 	}
-	var b strings.Builder
+}
+
+// lists reports whether script.list can write a value: not one that SET would
+// write in another way.
+func (l *lore) lists(value string) bool {
+	if l == nil || value == "" {
+		return false
+	}
 	for element := range strings.SplitSeq(value, ", ") {
 		name, quoted := strings.CutPrefix(element, `"`)
 		if quoted {
 			name, quoted = strings.CutSuffix(name, `"`)
 		}
 		if quoted == l.plain(name) || strings.ContainsAny(name, `",`) {
-			return "", false
+			return false
 		}
-		if b.Len() > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(quoteValue(name))
 	}
-	return b.String(), true
+	return true
 }
 
 // plain reports whether an identifier needs no quotes (PostgreSQL:

@@ -222,5 +222,8 @@ func quoteName(name string) string {
 // quoteValue quotes a string so that standard_conforming_strings does not
 // matter.
 func quoteValue(v string) string {
-	return " E'" + strings.NewReplacer(`'`, `''`, `\`, `\\`).Replace(v) + "'"
+	return " E'" + doubled.Replace(v) + "'"
 }
+
+// doubled doubles what ends a string in quotes, or means something in it.
+var doubled = strings.NewReplacer(`'`, `''`, `\`, `\\`)
