@@ -3,7 +3,7 @@
 // The status page: asks /api/v1/status every two seconds while it is visible
 // and shows the answer. Names of databases and users reach the page as text only.
 
-const poolColumns = 14;
+const poolColumns = 11;
 const period = 2000; // ms between two questions
 const patience = 5000; // ms after which a question has failed
 
@@ -22,8 +22,8 @@ function element(name, content, className) {
 const cell = (content, className) => element('td', content, className);
 const number = (value, className = '') => cell(value, `number ${className}`);
 
-function rowHeader(text) {
-  const th = element('th', text);
+function rowHeader(content) {
+  const th = element('th', content);
   th.scope = 'row';
   return th;
 }
@@ -63,12 +63,9 @@ const samePool = (pool) => previous?.pools?.find((p) => p.database === pool.data
 function poolRow(status, pool) {
   const perSecond = rate(status, pool.queries, samePool(pool)?.queries);
   return element('tr', [
-    rowHeader(pool.database),
-    cell(pool.user),
-    cell(pool.mode),
+    rowHeader([pool.database, element('small', pool.mode === 'transaction' ? pool.user : `${pool.user}, ${pool.mode} mode`)]),
     cell(bar(pool.active, pool.max, `Connections in use by ${pool.user} in ${pool.database}`)),
-    number(pool.idle),
-    number(pool.connecting),
+    number(pool.connecting ? `${pool.idle}, ${pool.connecting} connecting` : pool.idle),
     number(pool.waiting, pool.waiting ? 'warn' : ''),
     number(duration(pool.oldest_wait_seconds), pool.oldest_wait_seconds > 5 ? 'bad' : ''),
     number(perSecond),
