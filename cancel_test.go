@@ -59,11 +59,12 @@ func (g *gateway) cancel(t testing.TB, pid uint32, secret []byte, secure bool) {
 	}
 }
 
-// executing waits until PostgreSQL runs n statements like text for a gateway.
+// executing waits until PostgreSQL runs n statements like text in the database of
+// a gateway. Those of other tests, in other databases, do not count.
 func executing(t testing.TB, upstream, text, n string) {
 	t.Helper()
 	until(t, n+" backends to run "+text, func() bool {
-		rows := testpg.Exec(t, upstream, "select count(*) from pg_stat_activity where state = 'active' and pid <> pg_backend_pid() and query like '%"+text+"%'")
+		rows := testpg.Exec(t, upstream, "select count(*) from pg_stat_activity where state = 'active' and datname = current_database() and pid <> pg_backend_pid() and query like '%"+text+"%'")
 		return rows[0][0] == n
 	})
 }
