@@ -53,9 +53,14 @@ func setDeadline(t testing.TB, conn net.Conn) {
 	}
 }
 
+// renew gives the next step its own time: a test may have many. That the
+// connection is closed is for the step to find.
+func (r *raw) renew() { _ = r.SetDeadline(time.Now().Add(patience)) }
+
 // send writes messages in one write.
 func (r *raw) send(t testing.TB, messages ...pgproto3.FrontendMessage) {
 	t.Helper()
+	r.renew()
 	for _, m := range messages {
 		r.front.Send(m)
 	}
@@ -68,6 +73,7 @@ func (r *raw) send(t testing.TB, messages ...pgproto3.FrontendMessage) {
 // connection is no failure: it may, at once.
 func (r *raw) write(t testing.TB, b []byte) {
 	t.Helper()
+	r.renew()
 	_, err := r.Write(b)
 	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
 		t.Fatalf("write of %d bytes: %v", len(b), err)
@@ -106,6 +112,7 @@ func (r *raw) transcriptOf(t testing.TB, n int) string {
 // listen writes down messages that have a word up to the one that is the last.
 func (r *raw) listen(t testing.TB, last func(pgproto3.BackendMessage) bool) string {
 	t.Helper()
+	r.renew()
 	var words []string
 	for {
 		m, err := r.front.Receive()
@@ -166,6 +173,7 @@ func word(m pgproto3.BackendMessage) string {
 // failure reads up to an ErrorResponse and returns it.
 func (r *raw) failure(t testing.TB) *pgproto3.ErrorResponse {
 	t.Helper()
+	r.renew()
 	for {
 		m, err := r.front.Receive()
 		if err != nil {
@@ -181,6 +189,7 @@ func (r *raw) failure(t testing.TB) *pgproto3.ErrorResponse {
 // ends reports how the stream ends: everything up to then is dropped.
 func (r *raw) ends(t testing.TB) string {
 	t.Helper()
+	r.renew()
 	_, err := io.Copy(io.Discard, r.Conn)
 	if err == nil {
 		return "EOF"
