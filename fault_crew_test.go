@@ -5,12 +5,14 @@ package weir_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/weir-pg/weir/internal/observe"
 	"github.com/weir-pg/weir/internal/testpg"
 )
 
@@ -126,11 +128,16 @@ func detail(err error) string {
 	return ""
 }
 
-// checkPools checks that every upstream is idle, and that the budgets count
-// nothing else.
+// checkPools checks that every client and every upstream is idle, and that the
+// budgets count nothing else. A client is so a moment after its answer, and what
+// reads PostgreSQL's limits has a place in the budgets for as long as it does.
 func (c *crew) checkPools(t *testing.T) {
 	t.Helper()
 	s := c.g.Status()
+	until(t, "clients and budgets to come to rest", func() bool {
+		s = c.g.Status()
+		return s.Clients.Idle == crewSize && !slices.ContainsFunc(s.Budgets, func(b observe.Budget) bool { return b.InUse != s.Upstreams.Idle })
+	})
 	if s.Clients.Idle != crewSize || s.Clients.Total != crewSize {
 		t.Errorf("clients: %+v, want %d, idle", s.Clients, crewSize)
 	}
