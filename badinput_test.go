@@ -22,7 +22,7 @@ import (
 
 // loginTimeout is client_login_timeout where a test waits for its end. Clients
 // that mean well have to log in within it.
-const loginTimeout = 2 * time.Second
+const loginTimeout = 5 * time.Second
 
 func hastyLogin(c *weir.Config) { c.ClientLoginTimeout = loginTimeout }
 

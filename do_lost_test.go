@@ -206,7 +206,7 @@ func TestDoHearsOfALossBeforeCOMMIT(t *testing.T) {
 					if err := addRow(ctx, tx); err != nil || attempts > 1 {
 						return err
 					}
-					testpg.Exec(t, url, fmt.Sprintf("select pg_terminate_backend(%d, 10000)", pid))
+					testpg.Exec(t, url, fmt.Sprintf("select pg_terminate_backend(%d, 30000)", pid))
 					until(t, "weir to notice", gone)
 					return last(ctx, tx)
 				})

@@ -102,7 +102,7 @@ func TestTooManyClientsAreToldFromOtherErrors(t *testing.T) {
 
 func TestAPostgreSQLThatIsDownIsToldFromOtherErrors(t *testing.T) {
 	t.Parallel()
-	g := prepare(t, nowhere(t), func(c *weir.Config) { c.Pool.AcquireTimeout = 100 * time.Millisecond })
+	g := prepare(t, nowhere(t), waits(soon))
 	check(t, g.Pool().Ping(bounded(t)), "upstream down", "08006", false)
 }
 

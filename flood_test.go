@@ -7,9 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/weir-pg/weir"
 	"github.com/weir-pg/weir/internal/testpg"
 )
 
@@ -17,7 +15,7 @@ import (
 // nothing, half of them after half a start-up packet. It runs alone, because it
 // measures the memory of the process, the clients' side included.
 func TestClientsThatNeverLogInCostLittle(t *testing.T) {
-	g := open(t, testpg.URL(t), func(c *weir.Config) { c.ClientLoginTimeout = time.Second })
+	g := open(t, testpg.URL(t), hastyLogin)
 	bystander(t, g)
 	before := memory()
 	const clients = 5000

@@ -14,13 +14,6 @@ import (
 	"github.com/weir-pg/weir"
 )
 
-// shortly is a context that leaves a healthy PostgreSQL time to answer in no test.
-func shortly(t *testing.T) context.Context {
-	ctx, stop := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	t.Cleanup(stop)
-	return ctx
-}
-
 func TestHealthOfAPostgreSQLThatAnswers(t *testing.T) {
 	t.Parallel()
 	g := prepare(t, database(t))
@@ -46,17 +39,20 @@ func TestHealthSaysWhatIsWrong(t *testing.T) {
 	wrong.Path = "/nowhere"
 	for name, c := range map[string]struct {
 		gateway *gateway
+		within  time.Duration // enough to find out what is wrong
 		is      func(error) bool
 		state   string
 		late    bool
 		words   string
 	}{
-		"nobody listens": {prepare(t, nowhere(t)), weir.IsUpstreamDown, "08006", true, "cannot reach PostgreSQL at"},
-		"it is silent":   {prepare(t, "postgres://app:secret@"+silent.Addr().String()+"/app?sslmode=disable"), weir.IsUpstreamDown, "08006", true, "has not answered in time"},
-		"it is full":     {full(t), weir.IsQueueTimeout, "53300", true, "1 of 1 are in use"},
-		"it refuses":     {prepare(t, wrong.String()), func(err error) bool { return !weir.NotExecuted(err) }, "3D000", false, `"nowhere"`},
+		"nobody listens": {prepare(t, nowhere(t)), 3 * time.Second, weir.IsUpstreamDown, "08006", true, "cannot reach PostgreSQL at"},
+		"it is silent":   {prepare(t, "postgres://app:secret@"+silent.Addr().String()+"/app?sslmode=disable"), 300 * time.Millisecond, weir.IsUpstreamDown, "08006", true, "has not answered in time"},
+		"it is full":     {full(t), 300 * time.Millisecond, weir.IsQueueTimeout, "53300", true, "1 of 1 are in use"},
+		"it refuses":     {prepare(t, wrong.String()), patience, func(err error) bool { return !weir.NotExecuted(err) }, "3D000", false, `"nowhere"`},
 	} {
-		err := c.gateway.Health(shortly(t))
+		ctx, stop := context.WithTimeout(t.Context(), c.within)
+		err := c.gateway.Health(ctx)
+		stop()
 		if err == nil {
 			t.Errorf("%s: healthy", name)
 			continue
