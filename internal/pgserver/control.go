@@ -7,11 +7,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 )
 
 // errPortTaken says that another program listens on the server's port.
@@ -116,6 +119,25 @@ func (s *Server) failed(err error, log string) error {
 		s.version, s.port, s.data, err, tail(text)), stop)
 }
 
+// Leave closes a connection, and returns when its backend has gone: until then it
+// counts for limits on connections, and pg_stat_activity shows it. PostgreSQL
+// leaves the closing of the socket to the end of the process (socket_close in
+// src/backend/libpq/pqcomm.c).
+func Leave(ctx context.Context, conn *pgconn.PgConn) {
+	h, err := conn.Hijack()
+	if err != nil { // it is closed, or busy
+		_ = conn.Close(ctx)
+		return
+	}
+	defer h.Conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = h.Conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	h.Frontend.Send(&pgproto3.Terminate{})
+	if h.Frontend.Flush() == nil {
+		_, _ = io.Copy(io.Discard, h.Conn) // how it ends is all the same
+	}
+}
+
 // ensureDatabase logs in, which checks the password of a kept cluster, and
 // makes the database if it is missing. It uses the Unix socket, because the
 // caller's rules may want of TCP what we do not have, a client's certificate.
@@ -130,7 +152,7 @@ func (s *Server) ensureDatabase(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("log in to the private PostgreSQL as %s: %w", s.opts.User, err)
 	}
-	defer conn.Close(ctx)
+	defer Leave(ctx, conn)
 
 	exists := conn.ExecParams(ctx, "select from pg_database where datname = $1",
 		[][]byte{[]byte(s.opts.Database)}, nil, nil, nil).Read()
