@@ -205,12 +205,7 @@ func TestResetEndsWhatHangs(t *testing.T) {
 
 func TestAServerThatIsNotThere(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close()
+	address := testpg.Nobody(t)
 	p, err := faultproxy.New(address)
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"net"
 	"net/url"
 	"os"
@@ -211,15 +212,26 @@ func (s *Server) firstStart(ctx context.Context) error {
 	return err
 }
 
+// The ports that FreePort gives. Systems take those above for whoever asks for
+// any: Linux from 32768 on, the others from 49152 on. One of these stays free
+// while its program is restarted.
+const (
+	firstFreePort = 20000
+	lastFreePort  = 32767
+)
+
 // FreePort returns a port of 127.0.0.1 that nobody listened on a moment ago, for
-// a program that cannot be told to choose one itself. Another may take it first.
-func FreePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("no free port on 127.0.0.1: %w", err)
+// a program that cannot be told to choose one itself. Another program takes it
+// first only if it was told this very number.
+func FreePort() (port int, err error) {
+	for range 100 {
+		port = firstFreePort + mathrand.IntN(lastFreePort-firstFreePort+1)
+		var l net.Listener
+		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			return port, l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return 0, fmt.Errorf("no free port on 127.0.0.1: %w", err)
 }
 
 // Close stops the server and removes what is temporary. It works on a server

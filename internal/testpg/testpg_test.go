@@ -3,8 +3,11 @@
 package testpg_test
 
 import (
+	"errors"
+	"net"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/weir-pg/weir/internal/pgserver"
@@ -54,5 +57,50 @@ func TestNewIsASecondServer(t *testing.T) {
 	}
 	if got := testpg.Exec(t, s.URL(), "show max_connections")[0][0]; got != "7" {
 		t.Errorf("max_connections = %s, want 7", got)
+	}
+}
+
+// TestExecLeavesNobodyBehind counts at once, with room for a single session.
+func TestExecLeavesNobodyBehind(t *testing.T) {
+	t.Parallel()
+	database := testpg.Database(t, testpg.URL(t))
+	role := testpg.Role(t, database, "connection limit 1")
+	for range 20 {
+		testpg.Exec(t, role, "select 1")
+	}
+	if n := testpg.Exec(t, database, "select count(*) from pg_stat_activity where datname = current_database()")[0][0]; n != "1" {
+		t.Errorf("%s sessions, want the one that asks", n)
+	}
+}
+
+// TestRolesAreMadeAndDroppedSideBySide changes one row of the catalog from many
+// sessions.
+func TestRolesAreMadeAndDroppedSideBySide(t *testing.T) {
+	t.Parallel()
+	database := testpg.Database(t, testpg.URL(t))
+	t.Run("roles", func(t *testing.T) {
+		for range 8 {
+			t.Run("", func(t *testing.T) {
+				t.Parallel()
+				for range 4 {
+					testpg.Role(t, database, "")
+				}
+			})
+		}
+	})
+}
+
+func TestNobodyRefuses(t *testing.T) {
+	t.Parallel()
+	address := testpg.Nobody(t)
+	if conn, err := net.Dial("tcp", address); !errors.Is(err, syscall.ECONNREFUSED) {
+		if err == nil {
+			conn.Close()
+		}
+		t.Errorf("dial: %v, want to be refused", err)
+	}
+	if l, err := net.Listen("tcp", address); err == nil {
+		l.Close()
+		t.Error("somebody else could listen there")
 	}
 }
