@@ -35,7 +35,7 @@ func blackHole(t *testing.T) string {
 	}
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(name.(*unix.SockaddrInet4).Port))
 	for range 8 {
-		conn, err := net.DialTimeout("tcp", address, 100*time.Millisecond)
+		conn, err := net.DialTimeout("tcp", address, time.Second)
 		if err != nil {
 			return address
 		}
@@ -49,14 +49,15 @@ func TestAHostThatDropsPacketsDoesNotHoldUpTheNext(t *testing.T) {
 	t.Parallel()
 	b := &backend{}
 	hole, want := blackHole(t), fake(t, b.serve)
-	began := time.Now()
-	got := login(t, list("read-write", hole, want), nil)
-	if got.Address != want {
-		t.Errorf("address = %s, want %s", got.Address, want)
-	}
-	if d := time.Since(began); d > time.Second {
-		t.Errorf("found after %v, want a second at most", d)
-	}
+	quickly(t, time.Second, func() time.Duration {
+		began := time.Now()
+		got := login(t, list("read-write", hole, want), nil)
+		took := time.Since(began)
+		if got.Address != want {
+			t.Errorf("address = %s, want %s", got.Address, want)
+		}
+		return took
+	})
 }
 
 func TestAnAddressThatDropsPacketsDoesNotHoldUpTheNamesOthers(t *testing.T) {
@@ -65,13 +66,14 @@ func TestAnAddressThatDropsPacketsDoesNotHoldUpTheNamesOthers(t *testing.T) {
 	hole, want := blackHole(t), fake(t, b.serve)
 	tgt := target(t, "postgres://bob:p@db.example:5432/shop?sslmode=disable")
 	upstream.SetLookup(tgt, func(context.Context, string) ([]string, error) { return []string{hole, want}, nil })
-	began := time.Now()
-	got, err := tgt.Login(within(t), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got.Stream.Close()
-	if d := time.Since(began); d > time.Second {
-		t.Errorf("found after %v, want a second at most", d)
-	}
+	quickly(t, time.Second, func() time.Duration {
+		began := time.Now()
+		got, err := tgt.Login(within(t), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		took := time.Since(began)
+		got.Stream.Close()
+		return took
+	})
 }

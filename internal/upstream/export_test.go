@@ -2,7 +2,15 @@
 
 package upstream
 
-import "github.com/jackc/pgx/v5/pgconn"
+import (
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
 
 // SetLookup replaces how a target resolves names.
 func SetLookup(t *Target, lookup pgconn.LookupFunc) { t.config.LookupFunc = lookup }
+
+// Patient has a target wait for each host however long it is silent, so that a
+// machine that stalls does not bring the next one in.
+func Patient(t *Target) { t.headStart = time.Hour }

@@ -229,7 +229,7 @@ func TestServerThatNeverAnswers(t *testing.T) {
 
 func TestNobodyListens(t *testing.T) {
 	t.Parallel()
-	address := closedPort(t)
+	address := testpg.Nobody(t)
 	err := refused(t, "postgres://bob:"+secret+"@"+address+"/shop")
 	wantFailure(t, err, upstream.Down, sqlstate.ConnectionFailure, "cannot reach PostgreSQL at "+address+": connection refused")
 	if got, want := sqlstate.From(err).Message, "cannot reach PostgreSQL at "+address+": connection refused"; got != want {
@@ -239,7 +239,7 @@ func TestNobodyListens(t *testing.T) {
 
 func TestEveryHostIsNamed(t *testing.T) {
 	t.Parallel()
-	one, two := closedPort(t), fake(t, func(net.Conn) {})
+	one, two := testpg.Nobody(t), fake(t, func(net.Conn) {})
 	err := refused(t, "postgres://bob:"+secret+"@"+one+","+two+"/shop?sslmode=disable")
 	wantFailure(t, err, upstream.Down, sqlstate.ConnectionFailure, one+" (connection refused) or "+two)
 }
@@ -255,7 +255,7 @@ func TestNameThatDoesNotResolve(t *testing.T) {
 func TestAnswerBeatsSilence(t *testing.T) {
 	t.Parallel()
 	answers := fake(t, func(conn net.Conn) { startup(conn, fatal("28000", "no pg_hba.conf entry")) })
-	for _, list := range []string{closedPort(t) + "," + answers, answers + "," + closedPort(t)} {
+	for _, list := range []string{testpg.Nobody(t) + "," + answers, answers + "," + testpg.Nobody(t)} {
 		err := refused(t, "postgres://bob:"+secret+"@"+list+"/shop?sslmode=disable")
 		wantFailure(t, err, upstream.Rejected, sqlstate.InvalidAuthorization, "no pg_hba.conf entry")
 	}

@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
@@ -111,17 +110,6 @@ func TestPasswordFileLogsIn(t *testing.T) {
 	login(t, edit(t, u.String(), "passfile", file), nil)
 }
 
-// closedPort is one that nobody listens on: it was free a moment ago.
-func closedPort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
 // hosts returns dsn with hosts before its own.
 func hosts(t *testing.T, dsn string, first ...string) string {
 	t.Helper()
@@ -141,16 +129,14 @@ func TestSecondHostWhenTheFirst(t *testing.T) {
 
 	t.Run("refuses", func(t *testing.T) {
 		t.Parallel()
-		if got := login(t, hosts(t, dsn, closedPort(t)), nil); got.Address != own {
+		if got := login(t, hosts(t, dsn, testpg.Nobody(t)), nil); got.Address != own {
 			t.Errorf("address = %s, want %s", got.Address, own)
 		}
 	})
 	t.Run("never answers", func(t *testing.T) {
 		t.Parallel()
 		mute := fake(t, untilClosed)
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-		defer cancel()
-		got, err := target(t, hosts(t, dsn, mute)).Login(ctx, nil)
+		got, err := target(t, hosts(t, dsn, mute)).Login(within(t), nil)
 		if err != nil {
 			t.Fatalf("the mute host used up the time of both: %v", err)
 		}
@@ -163,7 +149,7 @@ func TestSecondHostWhenTheFirst(t *testing.T) {
 	})
 	t.Run("is shuffled behind it", func(t *testing.T) {
 		t.Parallel()
-		list := edit(t, hosts(t, dsn, closedPort(t), closedPort(t)), "load_balance_hosts", "random")
+		list := edit(t, hosts(t, dsn, testpg.Nobody(t), testpg.Nobody(t)), "load_balance_hosts", "random")
 		list = strings.ReplaceAll(list, "%2C", ",")
 		for range 5 {
 			login(t, list, nil)

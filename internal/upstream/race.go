@@ -79,7 +79,7 @@ func (t *Target) newRace(params map[string]string) *race {
 			r.hosts[n-1].tries = append(r.hosts[n-1].tries, a)
 			continue
 		}
-		due := begin.Add(time.Duration(len(r.hosts)) * headStart)
+		due := begin.Add(time.Duration(len(r.hosts)) * t.headStart)
 		r.hosts = append(r.hosts, &host{address: address, tries: []*attempt{a}, fresh: true, due: due})
 	}
 	r.outcomes = make(chan outcome, len(r.hosts))

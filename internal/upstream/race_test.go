@@ -81,18 +81,30 @@ func TestASilentHostDoesNotHoldUpTheNext(t *testing.T) {
 	t.Parallel()
 	b := &backend{}
 	want := fake(t, b.serve)
-	began := time.Now()
-	got := login(t, list("", fake(t, untilClosed), fake(t, untilClosed), want), nil)
-	if got.Address != want {
-		t.Errorf("address = %s, want %s", got.Address, want)
-	}
-	if d := time.Since(began); d < 500*time.Millisecond || d > 5*time.Second {
-		t.Errorf("found after %v, want half a second", d)
-	}
+	dsn := list("", fake(t, untilClosed), fake(t, untilClosed), want)
+	quickly(t, time.Second, func() time.Duration {
+		began := time.Now()
+		got := login(t, dsn, nil)
+		took := time.Since(began)
+		if got.Address != want {
+			t.Errorf("address = %s, want %s", got.Address, want)
+		}
+		if took < 500*time.Millisecond {
+			t.Errorf("found after %v, want half a second", took)
+		}
+		return took
+	})
 }
 
 func TestAStandbyThatIsPromotedIsFoundWhileTheOldPrimaryIsSilent(t *testing.T) {
 	t.Parallel()
+	quickly(t, time.Second, func() time.Duration { return promotion(t) })
+}
+
+// promotion promotes a standby while somebody looks for a primary and the old one
+// is silent, and returns how long it took to find it.
+func promotion(t *testing.T) time.Duration {
+	t.Helper()
 	b := &backend{}
 	b.standby.Store(true)
 	want := fake(t, b.serve)
@@ -113,16 +125,15 @@ func TestAStandbyThatIsPromotedIsFoundWhileTheOldPrimaryIsSilent(t *testing.T) {
 	b.standby.Store(false)
 	promoted := time.Now()
 	got := <-logins
+	took := time.Since(promoted)
 	if got == nil {
-		return
+		t.FailNow() // why is said already
 	}
 	defer got.Stream.Close()
 	if got.Address != want {
 		t.Errorf("address = %s, want %s", got.Address, want)
 	}
-	if d := time.Since(promoted); d > time.Second {
-		t.Errorf("found after %v, want a second at most", d)
-	}
+	return took
 }
 
 func TestTheHostThatWasFoundIsTriedFirst(t *testing.T) {
@@ -130,6 +141,7 @@ func TestTheHostThatWasFoundIsTriedFirst(t *testing.T) {
 	standby, primary := &backend{}, &backend{}
 	standby.standby.Store(true)
 	tgt := target(t, list("read-write", fake(t, standby.serve), fake(t, primary.serve)))
+	upstream.Patient(tgt)
 	for range 3 {
 		got, err := tgt.Login(within(t), nil)
 		if err != nil {
@@ -147,6 +159,7 @@ func TestAHostToAvoidIsTriedLast(t *testing.T) {
 	first, second := &backend{}, &backend{}
 	avoid := fake(t, first.serve)
 	tgt := target(t, list("", avoid, fake(t, second.serve)))
+	upstream.Patient(tgt)
 	var hosts upstream.Hosts
 	tgt.Share(&hosts)
 	tgt.Avoid(avoid)

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -25,6 +26,8 @@ type Target struct {
 	dialer dialer
 	random bool // load_balance_hosts=random
 	hosts  *Hosts
+
+	headStart time.Duration // see race
 }
 
 // route is one host with one kind of transport security. sslmode=prefer makes
@@ -46,7 +49,7 @@ func ParseTarget(dsn string) (*Target, error) {
 		return nil, fmt.Errorf("the upstream URL cannot be used: %s", parseReason(err))
 	}
 	config.MaxProtocolMessageBodyLen = maxLoginMessage
-	t := &Target{dsn: dsn, config: config, dialer: newDialer(), routes: routes(config), hosts: &Hosts{}}
+	t := &Target{dsn: dsn, config: config, dialer: newDialer(), routes: routes(config), hosts: &Hosts{}, headStart: headStart}
 	config.Fallbacks = nil
 	if err := t.takeKeys(); err != nil {
 		return nil, fmt.Errorf("the upstream URL cannot be used: %w", err)
