@@ -10,11 +10,14 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/weir-pg/weir/internal/pgserver"
 )
 
 // patience bounds what a test waits for, however slow the machine.
@@ -159,13 +162,12 @@ func inside(t *testing.T, environ []string, args ...string) (stdout, stderr stri
 	return out.String(), errs.String(), status
 }
 
-// freeAddress is an address that nobody listened on a moment ago.
+// freeAddress is an address that nobody listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := pgserver.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }

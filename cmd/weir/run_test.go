@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -120,7 +119,7 @@ func TestASignalLetsTransactionsFinish(t *testing.T) {
 
 func TestASecondSignalEndsAtOnce(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
+	s := serve(t, "--shutdown-timeout", "1h") // the first signal alone would take longer than the test waits
 	conn := connect(t, s.url)
 	if err := query(t, conn, "begin"); err != nil {
 		t.Fatal(err)
@@ -133,13 +132,9 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 	})
 	s.signal(t, syscall.SIGTERM)
 	s.wait(t, "stopping: transactions")
-	began := time.Now()
 	s.signal(t, syscall.SIGTERM)
 	if got := s.status(t); got != exitFailure {
 		t.Errorf("exit status %d, want %d, because clients were cut", got, exitFailure)
-	}
-	if d := time.Since(began); d > 10*time.Second {
-		t.Errorf("the end took %v", d)
 	}
 	if err := <-ended; err == nil {
 		t.Error("a query that was cut reported success")
