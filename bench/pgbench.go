@@ -67,7 +67,7 @@ func (r *rig) pgbench(ctx context.Context, host string, port int, args ...string
 // none.
 func (r *rig) pgbenchWith(ctx context.Context, options, host string, port int, args ...string) (string, error) {
 	// A proxy that answers nothing must not hold up the rest for ever.
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(r.opts.seconds)*time.Second+time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(r.opts.seconds)*time.Second+5*time.Minute)
 	defer cancel()
 	args = append(args, "-h", host, "-p", strconv.Itoa(port), "-U", r.db.User, r.db.Database)
 	cmd := exec.CommandContext(ctx, r.tool, args...)

@@ -50,9 +50,9 @@ func launch(ctx context.Context, cmd *exec.Cmd, log, addr string, end syscall.Si
 	return p, nil
 }
 
-// await waits until addr accepts a connection, for at most 15 s.
+// await waits until addr accepts a connection, for at most a minute.
 func (p *process) await(ctx context.Context, addr string) error {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	var d net.Dialer
 	for {
@@ -69,14 +69,14 @@ func (p *process) await(ctx context.Context, addr string) error {
 	}
 }
 
-// stop asks the process to end, kills it if it has not after 10 s, and
+// stop asks the process to end, kills it if it has not after a minute, and
 // returns when it is gone.
 func (p *process) stop() {
 	// An error means that it has ended by itself, which is as good.
 	_ = p.cmd.Process.Signal(p.end)
 	select {
 	case <-p.done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		_ = p.cmd.Process.Kill()
 		<-p.done
 	}
