@@ -30,7 +30,7 @@ func npmInstall(ctx context.Context, folder string, options ...string) error {
 	if err == nil && done.ModTime().After(want.ModTime()) {
 		return nil
 	}
-	args := []string{"ci", "--prefix", folder, "--ignore-scripts", "--no-audit", "--no-fund"}
+	args := []string{"ci", "--prefix", folder, "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=5"}
 	_, err = output(ctx, "", nil, "npm", append(args, options...)...)
 	return err
 }

@@ -73,9 +73,10 @@ stop_services() {
 install_packages() {
 	echo "installing $*"
 	case " $* " in *" postgresql "*) forbid_cluster ;; esac
-	as_root apt-get update -qq
+	local patient=(-o Acquire::Retries=5 -o DPkg::Lock::Timeout=300)
+	as_root apt-get "${patient[@]}" update -qq
 	as_root env DEBIAN_FRONTEND=noninteractive \
-		apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+		apt-get "${patient[@]}" install -y -qq --no-install-recommends "$@" >/dev/null
 	as_root rm -f "$no_cluster"
 	stop_services "$@"
 }
