@@ -23,7 +23,7 @@ import (
 
 // patience bounds what a test waits for. It is long because nothing in these
 // tests is about how fast this machine is.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // gateway is a weir process with clients of one test.
 type gateway struct {

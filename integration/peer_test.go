@@ -13,10 +13,6 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
-// quiet is how long a server may say nothing before a test believes that
-// nothing more comes.
-const quiet = 10 * time.Second
-
 // peer is a client that says what it likes: the protocol's messages by hand.
 type peer struct {
 	*pgconn.HijackedConn
@@ -50,7 +46,7 @@ func (p *peer) leave() {
 
 // say sends messages in one write.
 func (p *peer) say(messages ...pgproto3.FrontendMessage) error {
-	if err := p.Conn.SetDeadline(time.Now().Add(quiet)); err != nil {
+	if err := p.Conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
 	for _, m := range messages {

@@ -16,7 +16,7 @@ import (
 )
 
 // patience is how long an answer may take before it counts as none.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // peer is one connection, to PostgreSQL or to weir, that speaks in messages.
 type peer struct {

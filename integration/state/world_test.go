@@ -68,7 +68,7 @@ type world struct {
 
 // acquire bounds the wait for an upstream: nothing in a script has to wait, so
 // that who waits has met a defect.
-const acquire = 5 * time.Second
+const acquire = 30 * time.Second
 
 // open starts a gateway with a pool of so many upstreams.
 func (g *ground) open(t testing.TB, pool int) *world {
