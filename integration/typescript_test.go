@@ -12,12 +12,12 @@ import (
 )
 
 // TestTypeScriptPackage runs the tests of clients/typescript before a weir of
-// five connections, whose queue a request leaves after a second.
+// five connections, whose queue a request leaves after five seconds.
 func TestTypeScriptPackage(t *testing.T) {
 	t.Parallel()
 	node := newPrisma(t).node // Prisma is the package's reason, and says which Node it needs
 	g := fresh(t, "")
-	w := open(t, g.url, "DATABASE_POOL_MAX=5", "DATABASE_POOL_ACQUIRE_TIMEOUT=1000")
+	w := open(t, g.url, "DATABASE_POOL_MAX=5", "DATABASE_POOL_ACQUIRE_TIMEOUT=5000")
 	ctx, stop := context.WithTimeout(t.Context(), 5*patience)
 	defer stop()
 	folder := filepath.Join("..", "clients", "typescript")

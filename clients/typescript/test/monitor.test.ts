@@ -24,7 +24,7 @@ async function serving<T>(answer: RequestListener, use: (url: string) => Promise
   }
 }
 
-withDatabase('databaseMonitor', () => {
+withDatabase('databaseMonitor', (admin) => {
   const role = () => new URL(urls.weir).username
 
   beforeEach(() => {
@@ -71,7 +71,10 @@ withDatabase('databaseMonitor', () => {
   test('fetchStatus gives the numbers of the role', async () => {
     const pool = new pg.Pool({ connectionString: urls.weir, max: 12 })
     after(() => pool.end())
-    const sleeps = Array.from({ length: 12 }, () => pool.query('select pg_sleep(0.8)').catch(() => {}))
+    await admin.query('select pg_advisory_lock(1)')
+    const blocked = Array.from({ length: 12 }, () =>
+      pool.query('select pg_advisory_xact_lock(1)').catch(() => {}),
+    )
     await until('requests wait in weir', async () => (await waitingInWeir()) > 0)
     const { gateway, gatewayAgeMs, gatewayError, ...slots } = await databaseMonitor.fetchStatus()
     assert.deepEqual(slots, { current: 0, max: 2, available: 2, queued: 0 })
@@ -87,7 +90,8 @@ withDatabase('databaseMonitor', () => {
     assert.ok(gateway.waiting > 0)
     assert.ok(gateway.oldestWaitMs > 0)
     assert.ok(!Number.isNaN(Date.parse(gateway.takenAt)))
-    await Promise.all(sleeps)
+    await admin.query('select pg_advisory_unlock(1)')
+    await Promise.all(blocked)
   })
 
   test('fetchStatus gives nothing of other roles', async () => {

@@ -16,7 +16,7 @@ const run = promisify(execFile)
 const root = fileURLToPath(new URL('..', import.meta.url))
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc')
 
-describe('the package', { timeout: 120_000 }, () => {
+describe('the package', { timeout: 600_000 }, () => {
   let dir: string
   let paths: string[]
 

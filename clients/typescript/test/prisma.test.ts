@@ -172,6 +172,8 @@ withDatabase('a client made by createPrismaClient', (admin) => {
       max: 1,
       connectTimeoutMs: 300,
     })
+    // To open it may take longer than that.
+    await until('it has one', () => other.$queryRaw`select 1`.then(Boolean, () => false))
     const slow = other.$queryRaw`select pg_sleep(3)::text`.then(() => {})
     await assert.rejects(
       other.user.count().then(() => other.user.count()),

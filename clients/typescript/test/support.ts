@@ -14,14 +14,17 @@ export const urls = {
 }
 
 /** Nothing in these tests is about how fast this machine is. */
-export const patienceMs = 30_000
+export const patienceMs = 60_000
+
+/** How a client of Prisma is patient, too. */
+export const unhurried = { maxWait: patienceMs, timeout: patienceMs }
 
 /** Tests that need PostgreSQL and weir, with empty tables of their own. */
 export function withDatabase(name: string, tests: (admin: pg.Client) => void): void {
   const missing = Object.values(urls).includes('')
   if (missing && process.env.CI)
     throw new Error('TEST_POSTGRES_URL, TEST_WEIR_URL and TEST_WEIR_HTTP_URL are not set')
-  describe(name, { skip: missing && 'no database', timeout: 2 * patienceMs }, () => {
+  describe(name, { skip: missing && 'no database', timeout: 10 * patienceMs }, () => {
     const admin = new pg.Client(urls.postgres)
     before(async () => {
       await admin.connect()
