@@ -5,6 +5,7 @@ package weir_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -109,6 +110,33 @@ func TestManyInsideWaitInWeirsQueue(t *testing.T) {
 	if n := g.Pool().Stat().EmptyAcquireWaitTime(); n > time.Minute {
 		t.Errorf("they waited %v for pgxpool", n)
 	}
+}
+
+// TestAForgottenConnectionInsideEnds loses a connection in a transaction, as a
+// program does that forgets to close it.
+func TestAForgottenConnectionInsideEnds(t *testing.T) {
+	t.Parallel()
+	g := prepare(t, database(t))
+	c, err := g.ConnConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	func() {
+		conn, err := pgx.ConnectConfig(bounded(t), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range []string{"begin", "select 1"} {
+			if _, err := conn.Exec(bounded(t), text); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}()
+	until(t, "weir to roll back and let go", func() bool {
+		runtime.GC()
+		s := g.Status()
+		return s.Clients.Total == 0 && s.Upstreams.Active == 0
+	})
 }
 
 func TestAContextInsideCancelsItsQuery(t *testing.T) {

@@ -59,8 +59,8 @@ func loopCount(cfg *Config, ownProcess bool) int {
 const linger = 5 * time.Millisecond
 
 // loopOptions are those of the event loops.
-func (g *Gateway) loopOptions(cfg *Config, opts options) loop.Options {
-	o := loop.Options{Loops: loopCount(cfg, opts.ownProcess), Logger: g.log, Busy: g.busy.Observe}
+func (g *Gateway) loopOptions(loops int, opts options) loop.Options {
+	o := loop.Options{Loops: loops, Logger: g.log, Busy: g.busy.Observe}
 	if opts.ownProcess {
 		o.Linger = linger
 		runtime.GOMAXPROCS(o.Loops + runtime.NumCPU())

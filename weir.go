@@ -118,8 +118,9 @@ func open(cfg *Config, opts options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.busy = observe.NewHistogram(loopCount(cfg, opts.ownProcess))
-	if g.loops, err = loop.NewGroup(g.loopOptions(cfg, opts)); err != nil {
+	loops := loopCount(cfg, opts.ownProcess)
+	g.busy = observe.NewHistogram(loops)
+	if g.loops, err = loop.NewGroup(g.loopOptions(loops, opts)); err != nil {
 		return nil, err
 	}
 	g.logins.init(cfg.MaxLogins)

@@ -6,15 +6,20 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
 )
 
-// blocking is an end of a pipe as a net.Conn: its calls wait. The pipe's mu
-// guards it.
+// blocking is an end of a pipe as a net.Conn: its calls wait.
 type blocking struct {
-	end    *end
+	end  *end
+	lost runtime.Cleanup // closes the end of one that nobody has closed
+
+	writing sync.Mutex // held for a whole Write, so that others do not come between; before the pipe's mu
+
+	// All of these are guarded by the pipe's mu.
 	closed bool // by Close, or because a loop has the end
 	read   deadline
 	write  deadline
@@ -46,6 +51,8 @@ func (b *blocking) Read(p []byte) (int, error) {
 
 // Write is part of net.Conn.
 func (b *blocking) Write(p []byte) (done int, err error) {
+	b.writing.Lock()
+	defer b.writing.Unlock()
 	e := b.end
 	e.pipe.mu.Lock()
 	defer e.pipe.mu.Unlock()
@@ -92,6 +99,7 @@ func (b *blocking) Close() error {
 // closeLocked ends what b does, though not the pipe.
 func (b *blocking) closeLocked() {
 	b.closed = true
+	b.lost.Stop()
 	b.read.stop()
 	b.write.stop()
 	b.end.readers.Broadcast()

@@ -55,7 +55,8 @@ type Options struct {
 	// wait where events come often: the scheduler's monitor takes the loop's
 	// processor away after 20 µs and is kept awake by it. But a lingering loop
 	// keeps its processor from other goroutines, so with Linger there must be
-	// more processors (GOMAXPROCS) than loops. Zero tells at once.
+	// more processors (GOMAXPROCS) than loops. Zero tells at once: on Linux the
+	// loop's goroutine then parks in Go's own poller, and holds no thread.
 	Linger time.Duration
 }
 

@@ -11,8 +11,9 @@ import (
 // never blocks, and errors are the kernel's: EAGAIN where nothing is there, or
 // nothing is taken, now.
 //
-// A medium tells the connection it is registered for what has become possible,
-// once for each change, and what is possible already when it is registered.
+// A medium tells the connection it is registered for that there is something to
+// read, once for each change, and at first where there is already. Of room to write
+// it tells who has asked for that.
 type Medium interface {
 	// recv gives no bytes and no error at the end of the stream.
 	recv(p []byte) (int, syscall.Errno)
@@ -20,7 +21,7 @@ type Medium interface {
 
 	// register has c told on its loop l from now on.
 	register(l *Loop, c *Conn) error
-	// forget ends that. What is on its way is dropped.
+	// forget ends that.
 	forget(l *Loop)
 	// wantRoom has c told as well, or no longer, that it can write again.
 	wantRoom(l *Loop, c *Conn, on bool) error

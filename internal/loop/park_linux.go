@@ -24,7 +24,7 @@ type parking struct {
 // newParking takes over p's descriptor, unless it returns nil. It fails where Go's
 // poller does not watch the instance.
 func newParking(p *poller) (*parking, error) {
-	// What blocks would get a thread of its own.
+	// os.NewFile has Go's poller watch only what does not block.
 	if err := unix.SetNonblock(p.fd, true); err != nil {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
@@ -39,7 +39,8 @@ func newParking(p *poller) (*parking, error) {
 
 func (k *parking) close() error { return k.file.Close() }
 
-// wait parks the goroutine until there is an event, or wake is called.
+// wait parks the goroutine until there is an event, or wake is called. It may
+// return at once, without a look, after a wake that found the loop awake.
 func (k *parking) wait() int {
 	k.found = 0
 	if err := k.raw.Read(k.look); err != nil { // wake's deadline, which has done its work

@@ -4,27 +4,36 @@ package loop
 
 import (
 	"net"
+	"runtime"
 	"sync"
 	"syscall"
 )
 
 // pipeRoom is how much one direction of a pipe holds that was not read yet.
-const pipeRoom = 64 << 10 // 64 KiB
+const pipeRoom = 16 << 10 // 16 KiB
 
-// pipeKeep is the largest buffer that a pipe keeps while it is empty.
-const pipeKeep = 8 << 10 // 8 KiB
+// pipeBuffers are the buffers of pipes. A direction has one only while it holds
+// something.
+var pipeBuffers = sync.Pool{New: func() any { return new([pipeRoom]byte) }}
 
 // Pipe returns the two ends of a connection within the process: a stream in both
 // directions like a socket pair, but without descriptors, and without a system
 // call where a loop has one of the ends. Each end is an ordinary connection, whose
-// calls block, until Take.
+// calls block, until Take; one that nobody refers to any more closes itself, as
+// a socket of package net does.
 func Pipe() (one, other net.Conn) {
 	p := new(pipe)
 	a, b := &end{pipe: p}, &end{pipe: p}
 	a.peer, b.peer = b, a
 	a.readers.L, a.writers.L = &p.mu, &p.mu
 	b.readers.L, b.writers.L = &p.mu, &p.mu
-	return &blocking{end: a}, &blocking{end: b}
+	return newBlocking(a), newBlocking(b)
+}
+
+func newBlocking(e *end) *blocking {
+	b := &blocking{end: e}
+	b.lost = runtime.AddCleanup(b, func(e *end) { _ = e.Close() }, e)
+	return b
 }
 
 // pipe is what the two ends have in common.
@@ -38,8 +47,9 @@ type end struct {
 	peer *end
 
 	// All of these are guarded by pipe.mu.
-	in      []byte    // what has arrived
-	off     int       // in[:off] was read
+	in      *[pipeRoom]byte // what has arrived; nil where there is nothing
+	from    int             // in[from:to] was not read yet
+	to      int
 	eof     bool      // nothing more arrives
 	shut    bool      // nothing more is sent
 	notices *notices  // of the connection that this end is registered for
@@ -55,7 +65,7 @@ type notices struct {
 	loop *Loop
 	conn *Conn
 
-	ready uint32 // guarded by the pipe's mu: what was not told yet; posted where not 0
+	ready uint32 // guarded by the pipe's mu: what was not told yet; posted where it is not 0
 }
 
 // Run tells.
@@ -88,17 +98,17 @@ func (e *end) tellLocked(ready uint32) {
 }
 
 // waitingLocked is how much has arrived and was not read.
-func (e *end) waitingLocked() int { return len(e.in) - e.off }
+func (e *end) waitingLocked() int { return e.to - e.from }
 
 // takeLocked moves what has arrived to p.
 func (e *end) takeLocked(p []byte) int {
-	n := copy(p, e.in[e.off:])
-	e.off += n
-	if e.off == len(e.in) {
-		e.in, e.off = e.in[:0], 0
-		if cap(e.in) > pipeKeep {
-			e.in = nil
-		}
+	if e.in == nil {
+		return 0
+	}
+	n := copy(p, e.in[e.from:e.to])
+	e.from += n
+	if e.from == e.to {
+		e.freeLocked()
 	}
 	// Half of the room at a time: a notice costs more than the bytes do.
 	if n > 0 && e.waitingLocked() <= pipeRoom/2 {
@@ -115,17 +125,29 @@ func (e *end) roomLocked() {
 	}
 }
 
+// freeLocked gives back the buffer, with what is in it.
+func (e *end) freeLocked() {
+	if e.in != nil {
+		pipeBuffers.Put(e.in)
+	}
+	e.in, e.from, e.to = nil, 0, 0
+}
+
 // giveLocked moves as much of p as there is room for to the peer.
 func (e *end) giveLocked(p []byte) int {
 	to := e.peer
-	n := min(len(p), pipeRoom-to.waitingLocked())
-	if n <= 0 {
+	if len(p) == 0 || to.waitingLocked() == pipeRoom {
 		return 0
 	}
-	if to.off > 0 && len(to.in)+n > cap(to.in) {
-		to.in, to.off = to.in[:copy(to.in, to.in[to.off:])], 0
+	if to.in == nil {
+		to.in = pipeBuffers.Get().(*[pipeRoom]byte)
 	}
-	to.in = append(to.in, p[:n]...)
+	if to.to+len(p) > pipeRoom && to.from > 0 {
+		to.to = copy(to.in[:], to.in[to.from:to.to])
+		to.from = 0
+	}
+	n := copy(to.in[to.to:], p)
+	to.to += n
 	to.readers.Broadcast()
 	to.tellLocked(readable)
 	return n
@@ -212,6 +234,6 @@ func (e *end) Close() error {
 	err := e.shutdown(syscall.SHUT_RDWR)
 	e.pipe.mu.Lock()
 	defer e.pipe.mu.Unlock()
-	e.in, e.off = nil, 0
+	e.freeLocked()
 	return err
 }

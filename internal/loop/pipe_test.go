@@ -3,8 +3,13 @@
 package loop_test
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"net"
+	"runtime"
+	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -72,5 +77,54 @@ func TestArrivedSaysWhetherAReadWouldWait(t *testing.T) {
 	_ = peer.Close()
 	if !arrived() {
 		t.Error("the end has not arrived")
+	}
+}
+
+// TestAForgottenPipeIsClosed drops an end without closing it.
+func TestAForgottenPipeIsClosed(t *testing.T) {
+	t.Parallel()
+	ours, peer := loop.Pipe()
+	defer ours.Close()
+	write(t, peer, "last words")
+	peer = nil //nolint:ineffassign,wastedassign // or it would be reachable until the end
+	ended := make(chan error, 1)
+	go func() {
+		text, err := io.ReadAll(ours)
+		if string(text) != "last words" {
+			t.Errorf("read %q", text)
+		}
+		ended <- err
+	}()
+	if !eventually(func() bool { runtime.GC(); return len(ended) > 0 }) {
+		t.Fatal("its peer waits for ever")
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestWritesAreWhole has two goroutines write more than there is room for.
+func TestWritesAreWhole(t *testing.T) {
+	t.Parallel()
+	ours, peer := loop.Pipe()
+	defer ours.Close()
+	expire(t, peer)
+	const size = 1 << 20
+	var begun atomic.Int32
+	for _, letter := range []string{"a", "b"} {
+		go func() {
+			begun.Add(1)
+			_, _ = io.WriteString(ours, strings.Repeat(letter, size)) // a failure shows as missing bytes
+		}()
+	}
+	if !eventually(func() bool { return begun.Load() == 2 }) {
+		t.Fatal("nobody writes")
+	}
+	got := make([]byte, 2*size)
+	if _, err := io.ReadFull(peer, got); err != nil {
+		t.Fatal(err)
+	}
+	if first := got[:1]; bytes.Count(got[:size], first) != size || bytes.Count(got[size:], first) != 0 {
+		t.Error("two Writes were mixed")
 	}
 }
