@@ -6,7 +6,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/weir-pg/weir/internal/loop"
 	"github.com/weir-pg/weir/internal/sqlstate"
 )
 
@@ -78,7 +77,7 @@ func (e *Env) dismissBelow(pid int64) {
 	before := e.farewell.Swap(pid)
 	for _, s := range e.all() {
 		if own := int64(s.key.pid); before <= own && own < pid {
-			s.client.Loop().Post(loop.Func(s.look))
+			s.post(s.look)
 		}
 	}
 }

@@ -182,7 +182,15 @@ func (e *Env) Abort(gone <-chan struct{}) {
 // onLoops calls f for every session, on its loop.
 func (e *Env) onLoops(f func(*Session)) {
 	for _, s := range e.all() {
-		s.client.Loop().Post(loop.Func(func() { f(s) }))
+		s.post(func() { f(s) })
+	}
+}
+
+// post calls f on the session's loop. A client that is about to be handed to its
+// loop is passed over: it looks itself for what it has missed, see Welcome.
+func (s *Session) post(f func()) {
+	if l := s.client.Loop(); l != nil {
+		l.Post(loop.Func(f))
 	}
 }
 

@@ -50,9 +50,13 @@ func (e *Env) Welcome(ctx context.Context, p *Pool, login *auth.Login, raw loop.
 		e.forget(s)
 		return err
 	}
-	// A look at once: TLS may hold bytes already, and weir may be stopping.
+	// A look at once: TLS may hold bytes already, and weir may be stopping. What was
+	// posted to all clients before this one had a loop has passed it over.
 	l.Post(loop.Func(func() {
-		if s.State() == Idle && (s.client.TLS() != nil || s.unwelcome() != nil) {
+		switch {
+		case e.aborting.Load():
+			s.abort()
+		case s.State() == Idle && (s.client.TLS() != nil || s.unwelcome() != nil):
 			l.Go(s)
 		}
 	}))

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/weir-pg/weir/internal/loop"
 	"github.com/weir-pg/weir/internal/sqlstate"
 )
 
@@ -66,11 +65,11 @@ func (e *Env) sweep(now time.Time, every time.Duration) {
 		switch turn := s.turn(); State(turn & stateMask) {
 		case Active:
 			if up, since := s.held(); up != nil && now.Sub(since) >= every {
-				s.client.Loop().Post(loop.Func(s.checkTime))
+				s.post(s.checkTime)
 			}
 		case Idle:
 			if limit := s.pool.config().ClientIdleTimeout; limit > 0 && now.Sub(s.seen.since(turn, now)) >= limit {
-				s.client.Loop().Post(loop.Func(func() { s.expire(turn, limit) }))
+				s.post(func() { s.expire(turn, limit) })
 			}
 		case Waiting, Closing, Closed:
 		}
