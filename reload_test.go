@@ -206,17 +206,20 @@ func TestARemovedUserFinishesAndLeaves(t *testing.T) {
 		}
 		conns = append(conns, conn)
 	}
-	stays, busy, idle := conns[0], conns[1], hijack(t, conns[2].PgConn())
-	must(t, busy, "begin")
-	must(t, busy, "select 1")
+	stays, busy, idle := conns[0], hijack(t, conns[1].PgConn()), hijack(t, conns[2].PgConn())
+	busy.query(t, "begin; select 1")
+	busy.transcript(t, 1)
 	g.reload(t, ann)
 	if got, want := idle.transcript(t, 1), "E(57P01) EOF"; got != want {
 		t.Errorf("an idle client of the removed user got %q, want %q", got, want)
 	}
-	must(t, busy, "create table kept (n int)")
-	must(t, busy, "commit")
-	if err := exec(t, busy, "select 1"); err == nil {
-		t.Error("after its transaction the removed user goes on")
+	busy.query(t, "create table kept (n int)")
+	if got, want := busy.transcript(t, 1), "C Z(T)"; got != want {
+		t.Errorf("in its transaction the removed user got %q, want %q", got, want)
+	}
+	busy.query(t, "commit")
+	if got, want := busy.transcript(t, 2), "C Z(I) E(57P01) EOF"; got != want {
+		t.Errorf("at its end the removed user got %q, want %q", got, want)
 	}
 	if n := testpg.Exec(t, url, "select count(*) from kept")[0][0]; n != "0" {
 		t.Errorf("%s rows", n)
