@@ -43,8 +43,13 @@ func (s *Server) Promote(ctx context.Context) error {
 		return fmt.Errorf("log in to a standby: %w", err)
 	}
 	defer conn.Close(ctx)
-	if _, err := conn.Exec(ctx, "select pg_promote()").ReadAll(); err != nil {
-		return fmt.Errorf("promote a standby: %w", err)
+	// ctx is the limit; PostgreSQL's own is a minute, after which it says false.
+	done := conn.ExecParams(ctx, "select pg_promote(true, 3600)", nil, nil, nil, nil).Read()
+	if done.Err != nil {
+		return fmt.Errorf("promote a standby: %w", done.Err)
+	}
+	if len(done.Rows) != 1 || string(done.Rows[0][0]) != "t" {
+		return errors.New("the standby was not promoted within an hour")
 	}
 	s.primary = nil
 	return nil
