@@ -33,18 +33,18 @@ run: build ## run weir before a private PostgreSQL and print the URLs; Ctrl-C en
 .PHONY: test
 test: ## install or find what the tests need, and run them all
 	@scripts/setup.sh test
-	go test -timeout 60m ./...
-	$(if $(INTEGRATION),go -C $(INTEGRATION) test -timeout 60m -skip '^TestPrisma' ./...)
-	$(if $(INTEGRATION),go -C $(INTEGRATION) test -timeout 60m -v -run '^TestPrisma' .) # they say what they compared
-	go -C examples test -timeout 60m ./...
+	go test -timeout 15m ./...
+	$(if $(INTEGRATION),go -C $(INTEGRATION) test -timeout 15m -skip '^TestPrisma' ./...)
+	$(if $(INTEGRATION),go -C $(INTEGRATION) test -timeout 15m -v -run '^TestPrisma' .) # they say what they compared
+	go -C examples test -timeout 15m ./...
 
 .PHONY: test-pg
 test-pg: ## run the tests against another PostgreSQL, such as PG=18 (14 to 18), fetched if need be
 	@: $(if $(PG),,$(error name a version: make test-pg PG=18))
 	@scripts/setup.sh test
 	WEIR_TEST_PG=$(PG) go test ./internal/testpg # fetches once, before the packages run side by side
-	WEIR_TEST_PG=$(PG) go test -timeout 60m ./...
-	$(if $(INTEGRATION),WEIR_TEST_PG=$(PG) go -C $(INTEGRATION) test -timeout 60m ./...)
+	WEIR_TEST_PG=$(PG) go test -timeout 15m ./...
+	$(if $(INTEGRATION),WEIR_TEST_PG=$(PG) go -C $(INTEGRATION) test -timeout 15m ./...)
 
 .PHONY: check
 check: lint cross race fuzz-smoke bench-smoke ## linters, other platforms, race detector, a moment of every fuzz target and benchmark
@@ -66,7 +66,7 @@ cross: ## compile and vet for macOS and for ARM
 .PHONY: race
 race: ## the tests with the race detector
 	@scripts/setup.sh test
-	CGO_ENABLED=1 go test -race -timeout 60m ./...
+	CGO_ENABLED=1 go test -race -timeout 15m ./...
 
 .PHONY: fuzz-smoke
 fuzz-smoke:
@@ -78,7 +78,7 @@ fuzz: ## fuzz every decoder for TIME (2m) each
 
 .PHONY: bench-smoke
 bench-smoke:
-	go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./...
+	go test -run '^$$' -bench . -benchtime 1x -timeout 15m ./...
 	go run ./bench -smoke
 
 .PHONY: bench
