@@ -23,10 +23,12 @@ func transactionTimeout(c *weir.Config)     { c.Pool.TransactionTimeout = brief 
 func clientIdleTimeout(c *weir.Config)      { c.Pool.ClientIdleTimeout = brief }
 func sessionMode(c *weir.Config)            { c.Pool.Mode = config.Session }
 
-// serves checks that the pool's connections are all back and work.
-func (g *gateway) serves(t *testing.T) {
+// serves checks that the pool's connections are all back and work. change is
+// what the settings are but for time-outs, which the check itself might exceed.
+func (g *gateway) serves(t *testing.T, change ...func(*weir.Config)) {
 	t.Helper()
 	g.balanced(t)
+	g.reload(t, change...)
 	if got := ask(t, g.connect(t), "select 'served'"); got != "served" {
 		t.Errorf("the next client got %q", got)
 	}
@@ -83,16 +85,32 @@ func TestATimeoutNamesItsSetting(t *testing.T) {
 	}
 }
 
-// TestWorkIsNotIdle has clients that do something for longer than the time-out.
+// TestWorkIsNotIdle has clients do something for longer than the time-outs, which
+// hold only while they do.
 func TestWorkIsNotIdle(t *testing.T) {
 	t.Parallel()
-	g := open(t, database(t), poolOf(2), idleTransactionTimeout, clientIdleTimeout)
+	url := database(t)
+	g, lock := open(t, url, poolOf(2)), direct(t, url)
+	must(t, lock, "create table rows (n int)")
+	must(t, lock, "begin; lock rows")
+	const work = "select count(*) from rows"
 	slow := g.raw(t)
 	slow.query(t, "begin")
 	slow.transcript(t, 1)
-	slow.query(t, "select pg_sleep(1.5)")
+	slow.query(t, work)
 	flushed := g.raw(t)
-	flushed.send(t, append(extended("select pg_sleep(1.5)"), &pgproto3.Flush{})...)
+	flushed.send(t, append(extended(work), &pgproto3.Flush{})...)
+	until(t, "both to be at work", func() bool {
+		return testpg.Exec(t, url, "select count(*) from pg_locks where relation = 'rows'::regclass and not granted")[0][0] == "2"
+	})
+	g.reload(t, poolOf(2), idleTransactionTimeout, clientIdleTimeout)
+	for range 2 { // who came after them are idle
+		if got, want := g.raw(t).transcript(t, 1), "E(57P05) EOF"; got != want {
+			t.Errorf("an idle client got %q, want %q", got, want)
+		}
+	}
+	g.reload(t, poolOf(2))
+	must(t, lock, "rollback")
 	if got, want := slow.transcript(t, 1), "T D C Z(T)"; got != want {
 		t.Errorf("a slow statement: got %q, want %q", got, want)
 	}
@@ -129,7 +147,7 @@ func TestATransactionThatTakesTooLongEnds(t *testing.T) {
 			until(t, "the statement to be cancelled", func() bool {
 				return testpg.Exec(t, g.upstream, "select count(*) from pg_stat_activity where datname = current_database() and query like '%pg_sleep%' and state = 'active' and pid <> pg_backend_pid()")[0][0] == "0"
 			})
-			g.serves(t)
+			g.serves(t, poolOf(1))
 			if n := testpg.Exec(t, g.upstream, "select count(*) from rows")[0][0]; n != "0" {
 				t.Errorf("%s rows were committed by a transaction that ran out of time", n)
 			}
@@ -144,14 +162,15 @@ func TestManyShortTransactionsAreNotOneLongOne(t *testing.T) {
 	for name, change := range map[string]func(*weir.Config){"transaction mode": poolOf(1), "session mode": sessionMode} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := table(t, func(c *weir.Config) { c.Pool.TransactionTimeout = 2 * time.Second }, change)
+			g := table(t, func(c *weir.Config) { c.Pool.TransactionTimeout = 5 * time.Second }, change)
 			r := g.raw(t)
-			groups := make([]pgproto3.FrontendMessage, 0, 120)
-			for range 30 {
+			const short = 60
+			groups := make([]pgproto3.FrontendMessage, 0, 4*short)
+			for range short {
 				groups = append(groups, group("select pg_sleep(0.1)")...)
 			}
 			r.send(t, groups...)
-			if got := r.transcript(t, 30); strings.Contains(got, "E(") || strings.Contains(got, "EOF") {
+			if got := r.transcript(t, short); strings.Contains(got, "E(") || strings.Contains(got, "EOF") {
 				t.Errorf("got %q", got)
 			}
 		})
@@ -165,7 +184,8 @@ func TestAClientThatDoesNotReadLosesItsTransaction(t *testing.T) {
 	g := open(t, database(t), poolOf(1), transactionTimeout)
 	r := g.raw(t)
 	r.query(t, "select repeat('x', 100000000)")
-	g.serves(t)
+	until(t, "its time to be up", func() bool { return strings.Contains(g.log.String(), "pool.transaction_timeout") })
+	g.serves(t, poolOf(1))
 	r.ends(t)
 }
 
@@ -182,16 +202,17 @@ func TestAnIdleClientEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := open(t, database(t), clientIdleTimeout, c.change)
+			g := open(t, database(t), c.change)
 			r := g.raw(t)
 			if c.before != "" {
 				r.query(t, c.before)
 				r.transcript(t, 1)
 			}
+			g.reload(t, clientIdleTimeout, c.change) // only now may the machine take its time
 			if got, want := r.transcript(t, 1), "E(57P05) EOF"; got != want {
 				t.Errorf("got %q, want %q", got, want)
 			}
-			g.serves(t)
+			g.serves(t, c.change)
 		})
 	}
 }
@@ -200,12 +221,13 @@ func TestAnIdleClientEnds(t *testing.T) {
 // or hold a lock outlive one that does not, three times over.
 func TestClientsWithAReasonToBeSilentStay(t *testing.T) {
 	t.Parallel()
-	g := open(t, database(t), poolOf(4), clientIdleTimeout)
+	g := open(t, database(t), poolOf(4))
 	listener, leader := g.raw(t), g.raw(t)
 	listener.query(t, "listen news")
 	listener.transcript(t, 1)
 	leader.query(t, "select pg_advisory_lock(7)")
 	leader.transcript(t, 1)
+	g.reload(t, poolOf(4), clientIdleTimeout)
 	for range 3 {
 		if got, want := g.raw(t).transcript(t, 1), "E(57P05) EOF"; got != want {
 			t.Fatalf("an idle client got %q, want %q", got, want)
@@ -227,8 +249,9 @@ func TestTimeoutsAreOffByDefault(t *testing.T) {
 	}
 }
 
-// ownStatementTimeout has weir cut statements soon.
-func ownStatementTimeout(c *weir.Config) { c.Pool.StatementTimeout = brief }
+// ownStatementTimeout has weir cut statements soon, but not those of the test that
+// PostgreSQL is slow to run.
+func ownStatementTimeout(c *weir.Config) { c.Pool.StatementTimeout = 2 * time.Second }
 
 // TestWaitingForAnAdvisoryLockIsNotCut has a client wait for a lock for longer
 // than weir's own statement_timeout, which no other statement may do.
@@ -249,10 +272,10 @@ func TestWaitingForAnAdvisoryLockIsNotCut(t *testing.T) {
 		"extended":       {"select 1", group("select pg_advisory_lock(7)"), "1 2 D C Z(I)"},
 		"named":          {"select 1", named, "1 2 D C Z(I)"},
 		"in a block":     {"begin", simple("select pg_advisory_lock(7)"), "T D C Z(T)"},
-		"pinned":         {"create temp table t (n int)", simple("select pg_sleep(1)"), "T D C Z(I)"},
+		"pinned":         {"create temp table t (n int)", simple("select pg_sleep(3)"), "T D C Z(I)"},
 		"the client's":   {"set statement_timeout = '300ms'", simple("select pg_advisory_lock(7)"), "E(57014) Z(I)"},
 		"of its block":   {"begin; set local statement_timeout = '300ms'", simple("select pg_advisory_lock(7)"), "E(57014) Z(E)"},
-		"something else": {"select 1", simple("select pg_sleep(5)"), "E(57014) Z(I)"},
+		"something else": {"select 1", simple("select pg_sleep(300)"), "E(57014) Z(I)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -267,22 +290,18 @@ func TestWaitingForAnAdvisoryLockIsNotCut(t *testing.T) {
 			r.query(t, c.before)
 			r.transcript(t, 1)
 			r.send(t, c.send...)
-			released := make(chan error, 1)
-			release := time.AfterFunc(3*brief, func() { released <- exec(t, other, "select pg_advisory_unlock(7)") })
-			defer func() {
-				if release.Stop() {
-					return
-				}
-				if err := <-released; err != nil {
-					t.Error(err)
-				}
-			}()
+			if !strings.Contains(c.want, "E(") && name != "pinned" {
+				until(t, "the client to wait for longer", func() bool {
+					return testpg.Exec(t, g.upstream, "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'advisory' and clock_timestamp() - query_start > interval '2.5 s'")[0][0] == "1"
+				})
+				must(t, other, "select pg_advisory_unlock(7)")
+			}
 			if got := r.transcript(t, 1); !strings.HasSuffix(got, strings.TrimPrefix(c.want, "T ")) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 			_ = r.Close()
 			g.balanced(t)
-			if got := ask(t, g.connect(t), "show statement_timeout"); got != "500ms" {
+			if got := ask(t, g.connect(t), "show statement_timeout"); got != "2s" {
 				t.Errorf("the next client has a statement_timeout of %s", got)
 			}
 		})
