@@ -44,9 +44,10 @@ func hold(t testing.TB, g *gateway, params ...string) (release func()) {
 
 func TestAcquireTimeoutIsA53300ThatSaysWhatWasFull(t *testing.T) {
 	t.Parallel()
-	g := open(t, testpg.URL(t), poolOf(1), waits(soon))
+	g := open(t, testpg.URL(t), poolOf(1))
 	release := hold(t, g, "application_name=hoarder")
 	conn := g.connect(t)
+	g.reload(t, poolOf(1), waits(soon))
 	err := exec(t, conn, "select 1")
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok || e.Code != "53300" || e.Severity != "ERROR" {
@@ -65,6 +66,7 @@ func TestAcquireTimeoutIsA53300ThatSaysWhatWasFull(t *testing.T) {
 	if !strings.Contains(e.Hint, "pool.max") {
 		t.Errorf("the hint %q does not say what to raise", e.Hint)
 	}
+	g.reload(t, poolOf(1))
 	release()
 	if got := ask(t, conn, "select 'usable'"); got != "usable" {
 		t.Errorf("after the error the connection gave %q", got)
@@ -74,9 +76,10 @@ func TestAcquireTimeoutIsA53300ThatSaysWhatWasFull(t *testing.T) {
 
 func TestAcquireTimeoutInAPipelineEndsEachGroupByItself(t *testing.T) {
 	t.Parallel()
-	g := open(t, testpg.URL(t), poolOf(1), waits(soon))
+	g := open(t, testpg.URL(t), poolOf(1))
 	release := hold(t, g)
 	r := g.raw(t)
+	g.reload(t, poolOf(1), waits(soon))
 	var pipeline []pgproto3.FrontendMessage
 	for range 3 {
 		pipeline = append(pipeline, group("select 1")...)
@@ -85,6 +88,7 @@ func TestAcquireTimeoutInAPipelineEndsEachGroupByItself(t *testing.T) {
 	if got, want := r.transcript(t, 3), "E(53300) Z(I) E(53300) Z(I) E(53300) Z(I)"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+	g.reload(t, poolOf(1))
 	release()
 	r.send(t, pipeline...)
 	if got, want := r.transcript(t, 3), "1 2 D C Z(I) 1 2 D C Z(I) 1 2 D C Z(I)"; got != want {
@@ -94,30 +98,45 @@ func TestAcquireTimeoutInAPipelineEndsEachGroupByItself(t *testing.T) {
 
 func TestGroupsAfterATimeoutAreServedOnceThereIsRoom(t *testing.T) {
 	t.Parallel()
-	g := open(t, testpg.URL(t), poolOf(1), waits(soon))
+	g := open(t, testpg.URL(t), poolOf(1))
 	release := hold(t, g)
 	r := g.raw(t)
-	r.send(t, append(append(group("select 1"), group("select 1")...), group("select 1")...)...)
+	g.reload(t, poolOf(1), waits(soon))
+	const groups = 20
+	var pipeline []pgproto3.FrontendMessage
+	for range groups {
+		pipeline = append(pipeline, group("select 1")...)
+	}
+	began := time.Now()
+	r.send(t, pipeline...)
 	if got, want := r.transcript(t, 1), "E(53300) Z(I)"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+	g.reload(t, poolOf(1))
+	most := int(time.Since(began) / soon) // that can have waited for long enough
 	release()
-	if got, want := r.transcript(t, 2), "1 2 D C Z(I) 1 2 D C Z(I)"; got != want {
-		t.Errorf("got %q, want %q", got, want)
+	got, timedOut := r.transcript(t, groups-1)+" ", 1
+	for ; strings.HasPrefix(got, "E(53300) Z(I) "); timedOut++ {
+		got = strings.TrimPrefix(got, "E(53300) Z(I) ")
+	}
+	if want := strings.Repeat("1 2 D C Z(I) ", groups-timedOut); got != want || timedOut > most {
+		t.Errorf("%d groups timed out, of at most %d, and then came %q, want %q", timedOut, most, got, want)
 	}
 }
 
 func TestARequestThatTimedOutWasNotExecuted(t *testing.T) {
 	t.Parallel()
-	g := open(t, database(t), poolOf(1), waits(soon))
+	g := open(t, database(t), poolOf(1))
 	testpg.Exec(t, g.upstream, "create table rows (n int)")
 	release := hold(t, g)
 	conn := g.connect(t)
+	g.reload(t, poolOf(1), waits(soon))
 	for range 3 {
 		if err := exec(t, conn, "insert into rows values (1)"); code(err) != "53300" {
 			t.Errorf("got %v, want 53300", err)
 		}
 	}
+	g.reload(t, poolOf(1))
 	release()
 	if n := number(t, conn, "select count(*) from rows"); n != 0 {
 		t.Errorf("%d rows were inserted by requests that were refused", n)
