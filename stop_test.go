@@ -103,7 +103,7 @@ func TestShutdownRefusesNewClients(t *testing.T) {
 		if g.Addr() == nil {
 			return true // nobody listens there any more
 		}
-		_, err := g.try(t)
+		_, err := login(t, address) // g.try would ask for the address again
 		return err != nil
 	})
 	if err := g.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "shutting down") {
@@ -169,7 +169,7 @@ func TestShutdownCutsWhatDoesNotEndInTime(t *testing.T) {
 // server that is not there.
 func TestCloseDoesNotWaitForPostgreSQL(t *testing.T) {
 	t.Parallel()
-	g := open(t, nowhere(t))
+	g := open(t, nowhere(t), waits(time.Hour))
 	r := g.dial(t)
 	r.send(t, &pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersionNumber, Parameters: map[string]string{"user": "postgres"}})
 	login := make(chan error, 1)
@@ -178,13 +178,9 @@ func TestCloseDoesNotWaitForPostgreSQL(t *testing.T) {
 		login <- err
 	}()
 	until(t, "a client to wait", func() bool { return g.Status().Waiting == 1 })
-	began := time.Now()
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	_ = ended(t, g.shutdown(ctx)) // with or without a cut client
-	if d := time.Since(began); d > 10*time.Second {
-		t.Errorf("the shutdown took %v", d)
-	}
 	if err := <-login; code(err) != "57P01" {
 		t.Errorf("the waiting client got %v, want 57P01", err)
 	}
@@ -229,27 +225,25 @@ func TestShutdownPauseLetsLoadBalancersNotice(t *testing.T) {
 // its turn each is served.
 func TestShutdownSpreadsTheFarewells(t *testing.T) {
 	t.Parallel()
-	g := open(t, database(t), func(c *weir.Config) { c.ShutdownSpread = 2 * time.Second })
-	const clients = 40
+	const clients, spread = 40, 2 * time.Second
+	g := open(t, database(t), func(c *weir.Config) { c.ShutdownSpread = spread })
 	for range clients {
 		g.connect(t)
 	}
 	busy := g.connect(t)
 	must(t, busy, "begin")
 	must(t, busy, "select 1")
+	began := time.Now()
 	stopped := g.shutdown(bounded(t))
-	least := clients + 1
-	steps := 0
 	until(t, "the idle clients to be sent away", func() bool {
-		if n := g.Status().Clients.Total; n < least {
-			least = n
-			steps++
+		left := clients + 1 - g.Status().Clients.Total
+		passed := time.Since(began)
+		// Turns are drawn by lot: half of the clients more than the average is far beyond chance.
+		if most := float64(clients)*(float64(passed)/float64(spread)) + clients/2; float64(left) > most {
+			t.Errorf("%d clients have left after %v of %v", left, passed, spread)
 		}
-		return least <= 1
+		return left >= clients
 	})
-	if steps < 5 {
-		t.Errorf("%d clients left in %d steps", clients, steps)
-	}
 	must(t, busy, "commit")
 	if err := ended(t, stopped); err != nil {
 		t.Error(err)
