@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/weir-pg/weir"
+	"github.com/weir-pg/weir/internal/observe"
 	"github.com/weir-pg/weir/internal/testpg"
 )
 
@@ -75,7 +77,11 @@ func TestStatusAddsUp(t *testing.T) {
 	for _, r := range waiters {
 		r.query(t, "select 1")
 	}
-	until(t, "four to wait", func() bool { return g.Status().Waiting == 4 })
+	until(t, "four to wait, all logins to be over, and the limits to be read", func() bool {
+		s := g.Status()
+		return s.Waiting == 4 && s.Clients.Login == 0 &&
+			!slices.ContainsFunc(s.Budgets, func(b observe.Budget) bool { return b.InUse > 2 || b.Source == "" })
+	})
 
 	code, body := get(t, base+"/api/v1/status")
 	var s weir.Status
@@ -129,6 +135,7 @@ func TestStatusAddsUp(t *testing.T) {
 		r.transcript(t, 1)
 	}
 	g.balanced(t)
+	until(t, "all to be idle", func() bool { return g.Status().Clients.Idle == 9 })
 	s = g.Status()
 	if s.Clients.Idle != 9 || s.Pools[0].Idle != 2 || s.OldestWait != 0 {
 		t.Errorf("afterwards the status is %+v", s)
