@@ -24,6 +24,7 @@ import (
 // news reads until a notification comes and returns it as "channel payload".
 func (r *raw) news(t testing.TB) string {
 	t.Helper()
+	r.renew()
 	for {
 		m, err := r.front.Receive()
 		if err != nil {
@@ -39,6 +40,7 @@ func (r *raw) news(t testing.TB) string {
 // "A(channel payload)".
 func (r *raw) heard(t testing.TB, n int) string {
 	t.Helper()
+	r.renew()
 	var words []string
 	for n > 0 {
 		m, err := r.front.Receive()
@@ -63,7 +65,11 @@ func (r *raw) heard(t testing.TB, n int) string {
 // listeningBackends counts the connections with which the gateway listens.
 func listeningBackends(t testing.TB, upstream string) int {
 	t.Helper()
-	return number(t, direct(t, upstream), "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'weir listen'")
+	n, err := strconv.Atoi(testpg.Exec(t, upstream, "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'weir listen'")[0][0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // direct connects to PostgreSQL without weir.
