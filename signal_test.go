@@ -79,7 +79,7 @@ func TestTerminateReachesTheTransactionOfAClientOfWeir(t *testing.T) {
 	boss, r := g.connect(t), g.raw(t)
 	r.query(t, "begin; select 1")
 	r.transcript(t, 1)
-	if got := ask(t, boss, fmt.Sprintf("select pg_terminate_backend(%d, 10000)", r.pid)); got != "t" {
+	if got := ask(t, boss, fmt.Sprintf("select pg_terminate_backend(%d, 20000)", r.pid)); got != "t" {
 		t.Errorf("pg_terminate_backend returned %q", got)
 	}
 	r.query(t, "select 1")
