@@ -12,5 +12,5 @@ import (
 func SetLookup(t *Target, lookup pgconn.LookupFunc) { t.config.LookupFunc = lookup }
 
 // Patient has a target wait for each host however long it is silent, so that a
-// machine that stalls does not bring the next one in.
-func Patient(t *Target) { t.headStart = time.Hour }
+// machine that stalls brings in neither the next one nor one that was tried.
+func Patient(t *Target) { t.headStart, t.anew = time.Hour, time.Hour }

@@ -160,7 +160,7 @@ func (h *host) run(ctx context.Context) outcome {
 // preferred (target_session_attrs=prefer-standby) is better than none: it is
 // taken as it is when its turn comes again.
 func (h *host) finished(o outcome) {
-	h.running, h.due = false, time.Now().Add(anew)
+	h.running, h.due = false, time.Now().Add(h.tries[0].target.anew)
 	if o.conn == nil && o.try != nil {
 		h.fresh, h.tries = true, []*attempt{o.try}
 		o.try.config.ValidateConnect = nil

@@ -28,6 +28,7 @@ type Target struct {
 	hosts  *Hosts
 
 	headStart time.Duration // see race
+	anew      time.Duration
 }
 
 // route is one host with one kind of transport security. sslmode=prefer makes
@@ -49,7 +50,7 @@ func ParseTarget(dsn string) (*Target, error) {
 		return nil, fmt.Errorf("the upstream URL cannot be used: %s", parseReason(err))
 	}
 	config.MaxProtocolMessageBodyLen = maxLoginMessage
-	t := &Target{dsn: dsn, config: config, dialer: newDialer(), routes: routes(config), hosts: &Hosts{}, headStart: headStart}
+	t := &Target{dsn: dsn, config: config, dialer: newDialer(), routes: routes(config), hosts: &Hosts{}, headStart: headStart, anew: anew}
 	config.Fallbacks = nil
 	if err := t.takeKeys(); err != nil {
 		return nil, fmt.Errorf("the upstream URL cannot be used: %w", err)
