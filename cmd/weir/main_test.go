@@ -21,7 +21,7 @@ import (
 )
 
 // patience bounds what a test waits for, however slow the machine.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // asWeir makes this test binary behave as the weir command. weir refuses
 // variables that begin with WEIR_ and that it does not know.

@@ -51,8 +51,11 @@ func TestHangupReloads(t *testing.T) {
 		t.Errorf("a client was dropped: %v", err)
 	}
 	terminated := "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-	testpg.Exec(t, s.upstream, terminated) // which is worth a line at that level
-	s.wait(t, "level=DEBUG")
+	until(t, "a line at that level, which comes into force a moment after the rest", func() bool {
+		testpg.Exec(t, s.upstream, terminated) // which is worth one
+		_ = query(t, conn, "select 1")         // it has another opened, to be ended next time
+		return strings.Contains(s.output.String(), "level=DEBUG")
+	})
 }
 
 func TestAChangedFileReloads(t *testing.T) {
