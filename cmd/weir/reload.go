@@ -26,6 +26,7 @@ type reloader struct {
 	level   *slog.LevelVar
 	log     *slog.Logger
 	config  *config.Config // what the gateway has now
+	read    stamps         // of the files when they were read last
 }
 
 // watch reloads on each hangup and when files of the settings change, until ctx
@@ -33,8 +34,7 @@ type reloader struct {
 func (r *reloader) watch(ctx context.Context, hangups <-chan os.Signal) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	read := look(r.config.Files())
-	last := read
+	last := r.read
 	for {
 		because := "SIGHUP"
 		select {
@@ -47,10 +47,10 @@ func (r *reloader) watch(ctx context.Context, hangups <-chan os.Signal) {
 		now := look(r.config.Files())
 		settled := maps.Equal(now, last)
 		last = now
-		if because == "SIGHUP" || settled && !maps.Equal(now, read) {
+		if because == "SIGHUP" || settled && !maps.Equal(now, r.read) {
 			r.log.Info("reloading the settings", "because", because)
 			r.reload()
-			read = now.of(r.config.Files())
+			r.read = now.of(r.config.Files())
 		}
 	}
 }

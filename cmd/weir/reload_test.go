@@ -3,12 +3,20 @@
 package main
 
 import (
+	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/spf13/pflag"
+
+	"github.com/weir-pg/weir"
+	"github.com/weir-pg/weir/internal/config"
 	"github.com/weir-pg/weir/internal/testpg"
 )
 
@@ -94,6 +102,55 @@ func TestAChangedFileReloads(t *testing.T) {
 			change(t, dir, "pool.max = 4\n")
 			s.shows(t, `"max":4`)
 		})
+	}
+}
+
+// TestAFileThatChangesDuringTheStartIsReloaded changes it after it was read, and
+// before anybody watches it.
+func TestAFileThatChangesDuringTheStartIsReloaded(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "weir.toml")
+	put(t, file, "pool.max = 3\n")
+	flags := pflag.NewFlagSet("weir", pflag.ContinueOnError)
+	config.RegisterFlags(flags)
+	load := func() (*config.Config, error) {
+		return config.Load(config.Source{Flags: flags, Args: []string{"--config", file}, Environ: []string{somewhere}})
+	}
+	if err := flags.Parse([]string{"--config", file}); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	g, err := weir.Open(t.Context(), *cfg, weir.WithLogger(log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	reloaded := make(chan int, 1)
+	r := reloader{gateway: g, level: new(slog.LevelVar), log: log, config: cfg, read: look(cfg.Files())}
+	r.load = func() (*config.Config, error) {
+		next, err := load()
+		if err == nil {
+			reloaded <- next.Pool.Max
+		}
+		return next, err
+	}
+	put(t, file, "pool.max = 4\n")
+	ctx, stop := context.WithCancel(t.Context())
+	var watching sync.WaitGroup
+	watching.Go(func() { r.watch(ctx, nil) })
+	defer watching.Wait()
+	defer stop()
+	select {
+	case n := <-reloaded:
+		if n != 4 {
+			t.Errorf("pool.max = %d, want 4", n)
+		}
+	case <-time.After(patience):
+		t.Error("the change was not noticed")
 	}
 }
 

@@ -34,6 +34,7 @@ func (p *program) runCommand() *cobra.Command {
 // serve runs a gateway until a signal. started, if not nil, is called once
 // clients can connect; its error ends the gateway.
 func (p *program) serve(c *cobra.Command, cfg *config.Config, log *slog.Logger, started func(*weir.Gateway) error) error {
+	read := look(cfg.Files()) // at once: to open the gateway takes its time
 	signals, hangups := make(chan os.Signal, 2), make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
@@ -48,7 +49,7 @@ func (p *program) serve(c *cobra.Command, cfg *config.Config, log *slog.Logger, 
 		return err
 	}
 	defer g.Close() // where it did not come to serve; what that ends is nobody's
-	r := reloader{gateway: g, load: func() (*config.Config, error) { return p.load(c) }, level: &p.level, log: log, config: cfg}
+	r := reloader{gateway: g, load: func() (*config.Config, error) { return p.load(c) }, level: &p.level, log: log, config: cfg, read: read}
 	var helpers sync.WaitGroup
 	helpers.Go(func() { r.watch(ctx, hangups) })
 	ended := make(chan struct{})
