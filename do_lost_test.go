@@ -267,9 +267,10 @@ func TestDoBeginsAgainWhenPostgreSQLIsFull(t *testing.T) {
 
 func TestDoDoesNotWaitTwiceInWeirsQueue(t *testing.T) {
 	t.Parallel()
-	g := open(t, testpg.URL(t), poolOf(1), waits(soon))
+	g := open(t, testpg.URL(t), poolOf(1))
 	release := hold(t, g)
 	defer release()
+	g.reload(t, poolOf(1), waits(soon))
 	attempts := 0
 	err := weir.Do(bounded(t), pool(t, g.url()), func(ctx context.Context, tx pgx.Tx) error {
 		attempts++

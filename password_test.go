@@ -3,6 +3,7 @@
 package weir_test
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"net/url"
@@ -57,19 +58,22 @@ func (c *counter) serve() {
 			return
 		}
 		c.total.Add(1)
-		n := c.open.Add(1)
-		for most := c.most.Load(); n > most && !c.most.CompareAndSwap(most, n); most = c.most.Load() {
-		}
-		c.wait.Go(func() {
-			defer c.open.Add(-1)
-			c.pass(conn)
-		})
+		c.wait.Go(func() { c.pass(conn) })
 	}
 }
 
-// pass carries bytes both ways until both sides have ended.
+// pass carries bytes both ways until both sides have ended. A connection counts
+// from its first byte on: one that was given up before may be accepted late.
 func (c *counter) pass(client net.Conn) {
 	defer client.Close()
+	var first [1]byte
+	if _, err := client.Read(first[:]); err != nil {
+		return
+	}
+	n := c.open.Add(1)
+	defer c.open.Add(-1)
+	for most := c.most.Load(); n > most && !c.most.CompareAndSwap(most, n); most = c.most.Load() {
+	}
 	server, err := net.Dial("tcp", c.server)
 	if err != nil {
 		return
@@ -80,7 +84,7 @@ func (c *counter) pass(client net.Conn) {
 		_, _ = io.Copy(client, server)
 		_ = client.Close()
 	})
-	_, _ = io.Copy(server, client)
+	_, _ = io.Copy(server, io.MultiReader(bytes.NewReader(first[:]), client))
 	_ = server.Close()
 	back.Wait()
 }

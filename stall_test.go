@@ -6,6 +6,7 @@ import (
 	"context"
 	"math"
 	"runtime/metrics"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -87,8 +88,8 @@ func schedulerWaits() *metrics.Float64Histogram {
 // longestWait is the longest of the waits that were added between two readings, at
 // least: the lower bound of its bucket.
 func longestWait(before, after *metrics.Float64Histogram) time.Duration {
-	for i := len(after.Counts) - 1; i >= 0; i-- {
-		if after.Counts[i] > before.Counts[i] {
+	for i, n := range slices.Backward(after.Counts) {
+		if n > before.Counts[i] {
 			return time.Duration(math.Max(after.Buckets[i], 0) * float64(time.Second))
 		}
 	}
