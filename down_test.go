@@ -3,8 +3,8 @@
 package weir_test
 
 import (
+	"context"
 	"errors"
-	"net"
 	"net/url"
 	"strings"
 	"testing"
@@ -16,17 +16,23 @@ import (
 	"github.com/weir-pg/weir/internal/testpg"
 )
 
-// nowhere is the URL of a PostgreSQL that does not run: nobody listens on its
-// port, which the kernel gave out a moment ago and will not soon give again.
+// nowhere is the URL of a PostgreSQL that does not run.
 func nowhere(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close()
-	return "postgres://postgres:secret@" + address + "/postgres?sslmode=disable"
+	return "postgres://postgres:secret@" + testpg.Nobody(t) + "/postgres?sslmode=disable"
+}
+
+// knowsOfTheOutage has a gateway ask a PostgreSQL that is down until it has seen
+// that: what waits from now on hears of it, however short its wait is.
+func (g *gateway) knowsOfTheOutage(t testing.TB) {
+	t.Helper()
+	until(t, "the outage to be seen", func() bool {
+		ctx, stop := context.WithTimeout(t.Context(), time.Second)
+		defer stop()
+		_ = g.Health(ctx) // it fails
+		s := g.Status().Servers
+		return len(s) == 1 && !s[0].Up && s[0].Probes > 0
+	})
 }
 
 // host is the host:port in a URL.
@@ -117,9 +123,10 @@ func TestClientsThatWaitAreServedWhenPostgreSQLComesUp(t *testing.T) {
 func TestARequestWhilePostgreSQLIsDownSaysWhy(t *testing.T) {
 	t.Parallel()
 	server := testpg.New(t, pgserver.Options{})
-	g := open(t, server.URL(), waits(soon))
+	g := open(t, server.URL())
 	conn := g.connect(t)
 	must(t, conn, "select 1")
+	g.reload(t, waits(soon)) // which a login need not fit in
 	if err := server.Stop(pgserver.Fast); err != nil {
 		t.Fatal(err)
 	}

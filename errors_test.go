@@ -103,6 +103,7 @@ func TestTooManyClientsAreToldFromOtherErrors(t *testing.T) {
 func TestAPostgreSQLThatIsDownIsToldFromOtherErrors(t *testing.T) {
 	t.Parallel()
 	g := prepare(t, nowhere(t), waits(soon))
+	g.knowsOfTheOutage(t)
 	check(t, g.Pool().Ping(bounded(t)), "upstream down", "08006", false)
 }
 

@@ -119,7 +119,7 @@ func ExampleGateway_Health() {
 func ExampleIsQueueTimeout() {
 	gateway, err := weir.Open(context.Background(), weir.Config{
 		Upstream: exampleURL(),
-		Pool:     weir.PoolSettings{Max: 1, AcquireTimeout: 2 * time.Second},
+		Pool:     weir.PoolSettings{Max: 1, AcquireTimeout: 5 * time.Second},
 	})
 	if err != nil {
 		fmt.Println(err)

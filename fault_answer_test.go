@@ -59,8 +59,9 @@ func TestALoginThatIsAnsweredWrongly(t *testing.T) {
 			t.Parallel()
 			url := database(t)
 			p, through := distant(t, url, 0)
-			g := open(t, through, poolOf(1), waits(soon))
+			g := open(t, through, poolOf(1))
 			r := g.raw(t)
+			g.reload(t, poolOf(1), waits(soon)) // which a login need not fit in
 			p.Script(script)
 			p.Reset()
 			until(t, "the upstream to be gone", func() bool { return g.Status().Upstreams.Idle == 0 })
@@ -108,8 +109,9 @@ func TestAServerThatClosesRightAfterTheLogin(t *testing.T) {
 	t.Parallel()
 	url := database(t)
 	p, through := distant(t, url, 0)
-	g := open(t, through, poolOf(1), waits(soon))
+	g := open(t, through, poolOf(1))
 	r := g.raw(t)
+	g.reload(t, poolOf(1), waits(soon)) // which a login need not fit in
 	p.Script(says(faultproxy.Close, 'Z', nil))
 	p.Reset()
 	r.query(t, "select 1")
