@@ -5,6 +5,7 @@ package weir_test
 import (
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/weir-pg/weir"
@@ -55,6 +56,25 @@ func kept(t testing.TB, g *gateway, before, committed string) {
 		t.Errorf("backend %s was replaced by %s", before, after)
 	}
 }
+
+// gate makes a locked table, for a statement that has to run until the test has
+// seen it, however long that takes.
+func gate(t testing.TB, g *gateway) (unlock func()) {
+	t.Helper()
+	conn, err := pgx.Connect(bounded(t), g.upstream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.PgConn().Conn().Close() })
+	must(t, conn, "create table gate as select 1 as n")
+	must(t, conn, "begin")
+	must(t, conn, "lock table gate")
+	return func() { must(t, conn, "commit") }
+}
+
+// throughGate inserts a row a moment after the gate was unlocked: time for weir to
+// notice that its client has gone.
+const throughGate = "insert into rows select 1 from gate, pg_sleep(0.5)"
 
 func TestAStatementFollowedByTerminateCommits(t *testing.T) {
 	t.Parallel()
@@ -157,10 +177,12 @@ func TestARunningStatementIsFinishedForAClientThatHasGone(t *testing.T) {
 	t.Parallel()
 	g := table(t)
 	before := backend(t, g)
+	unlock := gate(t, g)
 	r := g.raw(t)
-	r.query(t, "insert into rows select 1 from pg_sleep(0.5)")
+	r.query(t, throughGate)
 	executing(t, g.upstream, "pg_sleep", "1")
 	_ = r.Conn.Close()
+	unlock()
 	kept(t, g, before, "1")
 }
 

@@ -32,7 +32,7 @@ func TestRestartUnderLoad(t *testing.T) {
 }
 
 // TestTerminatedEachSecondUnderLoad has every backend of the pool terminated,
-// again and again.
+// again and again. A read is asked again once, so each has to be over by then.
 func TestTerminatedEachSecondUnderLoad(t *testing.T) {
 	t.Parallel()
 	url := database(t)
@@ -42,6 +42,7 @@ func TestTerminatedEachSecondUnderLoad(t *testing.T) {
 	defer second.Stop()
 	for range 4 {
 		<-second.C
+		c.served(t, 2)
 		testpg.Exec(t, url, "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
 	}
 	c.dismiss(t, url)
