@@ -5,6 +5,7 @@ package weir_test
 import (
 	"bytes"
 	"io"
+	"math"
 	"net"
 	"runtime/debug"
 	"testing"
@@ -82,14 +83,20 @@ func TestForwardingAQueryAllocatesNothing(t *testing.T) {
 			}
 			defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it would take what is kept for the next query
 			const rounds = 1000
-			n := testing.AllocsPerRun(1, func() {
-				for range rounds {
-					p.round(t)
+			least := math.Inf(1)
+			for range 10 { // what else goes on meanwhile adds to some of them
+				least = min(least, testing.AllocsPerRun(1, func() {
+					for range rounds {
+						p.round(t)
+					}
+				}))
+				if least <= rounds/50 { // timers of the runtime and of weir
+					break
 				}
-			})
-			t.Logf("%v allocations in %d queries", n, rounds)
-			if n > rounds/50 { // timers of the runtime and of weir go on meanwhile
-				t.Errorf("%v allocations in %d queries, want none", n, rounds)
+			}
+			t.Logf("%v allocations in %d queries", least, rounds)
+			if least > rounds/50 {
+				t.Errorf("%v allocations in %d queries, want none", least, rounds)
 			}
 		})
 	}

@@ -5,8 +5,10 @@ package weir_test
 import (
 	"context"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -21,7 +23,12 @@ func TestARolesLimitIsKeptWhateverThePoolAsksFor(t *testing.T) {
 	admin := database(t)
 	c, dsn := count(t, testpg.Role(t, admin, "connection limit 5"))
 	g := open(t, dsn, poolOf(20))
+	must(t, g.connect(t), "select 1")
+	until(t, "what read the limits at the start to be gone", func() bool { return c.open.Load() == 1 })
+	c.most.Store(0)
+	c.expect.Store(5)
 	var wait sync.WaitGroup
+	var seen atomic.Bool // in the status, what limits the role
 	for range 60 {
 		wait.Go(func() {
 			conn, err := g.try(t)
@@ -29,7 +36,7 @@ func TestARolesLimitIsKeptWhateverThePoolAsksFor(t *testing.T) {
 				t.Errorf("connect: %v", err)
 				return
 			}
-			for range 20 {
+			for n := 0; n < 20 || !seen.Load(); n++ {
 				if err := exec(t, conn, "select pg_sleep(0.001)"); err != nil {
 					t.Errorf("a client saw %v", err)
 					return
@@ -37,21 +44,17 @@ func TestARolesLimitIsKeptWhateverThePoolAsksFor(t *testing.T) {
 			}
 		})
 	}
+	// Looked for while all is in use: what is not, weir gives up for others.
+	until(t, "the status to say what limits the role", func() bool {
+		status := g.Status()
+		return status.Pools[0].Max == 5 && slices.ContainsFunc(status.Budgets, func(b observe.Budget) bool {
+			return b.Scope == observe.ScopeRole && b.Limit == 5 && strings.Contains(b.Source, "CONNECTION LIMIT 5")
+		})
+	})
+	seen.Store(true)
 	wait.Wait()
 	if n := c.most.Load(); n > 5 {
 		t.Errorf("%d connections at once, want at most 5", n)
-	}
-	// A full role has places given up for others, and taken back.
-	until(t, "the pool's limit to be 5", func() bool { return g.Status().Pools[0].Max == 5 })
-	status := g.Status()
-	found := false
-	for _, b := range status.Budgets {
-		if b.Scope == observe.ScopeRole {
-			found = b.Limit == 5 && strings.Contains(b.Source, "CONNECTION LIMIT 5")
-		}
-	}
-	if !found {
-		t.Errorf("the status does not say what limits the role: %+v", status.Budgets)
 	}
 	if n := strings.Count(g.log.String(), "PostgreSQL allows fewer connections"); n != 1 {
 		t.Errorf("the log says %d times that PostgreSQL allows fewer connections, want once", n)
@@ -65,8 +68,6 @@ func TestPoolsShareTheirRolesLimit(t *testing.T) {
 	admin := testpg.URL(t)
 	dsn := testpg.Role(t, admin, "connection limit 2")
 	g := open(t, dsn, poolOf(5))
-	ctx, stop := context.WithTimeout(t.Context(), patience)
-	defer stop()
 	var wait sync.WaitGroup
 	for range 3 {
 		u, err := url.Parse(database(t))
@@ -81,7 +82,7 @@ func TestPoolsShareTheirRolesLimit(t *testing.T) {
 					return
 				}
 				cfg.Database = strings.TrimPrefix(u.Path, "/")
-				work(t, ctx, cfg, 30)
+				work(t, cfg, 30)
 			})
 		}
 	}
@@ -90,16 +91,21 @@ func TestPoolsShareTheirRolesLimit(t *testing.T) {
 }
 
 // work runs n transactions on a connection of its own.
-func work(t *testing.T, ctx context.Context, cfg *pgx.ConnConfig, n int) {
-	conn, err := pgx.ConnectConfig(ctx, cfg)
+func work(t *testing.T, cfg *pgx.ConnConfig, n int) {
+	conn, err := pgx.ConnectConfig(bounded(t), cfg)
 	if err != nil {
 		t.Errorf("connect to %s: %v", cfg.Database, err)
 		return
 	}
-	defer conn.Close(ctx)
+	defer conn.Close(bounded(t))
+	name := func() (name string, err error) {
+		ctx, stop := context.WithTimeout(t.Context(), patience)
+		defer stop()
+		err = conn.QueryRow(ctx, "select current_database()").Scan(&name)
+		return name, err
+	}
 	for range n {
-		var name string
-		if err := conn.QueryRow(ctx, "select current_database()").Scan(&name); err != nil || name != cfg.Database {
+		if name, err := name(); err != nil || name != cfg.Database {
 			t.Errorf("a client of %s got %q, %v", cfg.Database, name, err)
 			return
 		}

@@ -185,9 +185,7 @@ func TestDoRollsBackWhenTheFunctionPanics(t *testing.T) {
 				panic("a defect")
 			})
 		}()
-		if used := l.Stat().AcquiredConns(); used != 0 {
-			t.Errorf("%d connections are still in use", used)
-		}
+		until(t, "no connection to be in use", func() bool { return l.Stat().AcquiredConns() == 0 })
 		if err := weir.Do(bounded(t), l, addRow); err != nil {
 			t.Error(err)
 		}
@@ -241,9 +239,8 @@ func TestDoDoesNotBelieveAFunctionThatSwallowsAnError(t *testing.T) {
 				t.Errorf("%s: %s rows, want %s", name, got, c.rows)
 			}
 		}
-		if used := l.Stat().AcquiredConns(); used != 0 {
-			t.Errorf("%d connections are still in use", used)
-		}
+		// A pool closes what it does not keep in the background.
+		until(t, "no connection to be in use", func() bool { return l.Stat().AcquiredConns() == 0 })
 	})
 }
 
@@ -307,22 +304,25 @@ func TestDoEndsWithItsContextInTheFunction(t *testing.T) {
 	libraries(t, func(t *testing.T, l *library) {
 		ctx, cancel := context.WithCancel(bounded(t))
 		attempts := 0
+		var cancelled time.Time
 		err := weir.Do(ctx, l, func(ctx context.Context, tx pgx.Tx) error {
 			attempts++
 			if err := addRow(ctx, tx); err != nil {
 				t.Error(err)
 			}
+			cancelled = time.Now()
 			cancel()
 			return nil
 		})
+		took := time.Since(cancelled)
 		if !errors.Is(err, context.Canceled) || errors.Is(err, weir.ErrCommitUnknown) || attempts != 1 {
 			t.Errorf("%d attempts, %v", attempts, err)
 		}
 		if got := l.rows(t); got != "0" {
 			t.Errorf("%s rows, want none", got)
 		}
-		if l.Stat().TotalConns() != 1 {
-			t.Error("the connection was closed, although a ROLLBACK would have done")
+		if l.Stat().TotalConns() != 1 && took < time.Second { // which a ROLLBACK gets
+			t.Errorf("the connection was closed after %v, although a ROLLBACK would have done", took)
 		}
 	}, func(c *pgxpool.Config) { c.MinConns, c.MaxConns = 0, 1 })
 }

@@ -23,7 +23,7 @@ import (
 )
 
 // patience bounds what a test waits for, however slow the machine.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // gateway is a weir of one test, on a port of its own.
 type gateway struct {

@@ -20,6 +20,7 @@ func TestHealthOfAPostgreSQLThatAnswers(t *testing.T) {
 	if err := g.Health(bounded(t)); err != nil {
 		t.Error(err)
 	}
+	g.balanced(t)
 	if s := g.Status(); s.Upstreams.Idle != 1 || s.Clients.Total != 0 {
 		t.Errorf("it has left %d connections and %d clients, want 1 and 0", s.Upstreams.Idle, s.Clients.Total)
 	}

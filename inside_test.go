@@ -100,6 +100,7 @@ func TestManyInsideWaitInWeirsQueue(t *testing.T) {
 		})
 	}
 	begun.Wait()
+	g.balanced(t)
 	if s := g.Status(); s.Clients.Total != clients || s.Upstreams.Active != 0 {
 		t.Errorf("%d clients are connected and hold %d upstreams, want %d and 0", s.Clients.Total, s.Upstreams.Active, clients)
 	}
@@ -288,6 +289,7 @@ func TestAnIdleConnectionInsideIsTriedOnlyIfItSaidSomething(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "weir to close the connection", func() bool { return g.Status().Clients.Total == 0 })
+	g.reload(t) // or the next one may be closed as well before it is used
 	if _, err := g.Pool().Exec(ctx, "select 1"); err != nil {
 		t.Errorf("the pool gave out a dead connection: %v", err)
 	}
