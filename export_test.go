@@ -2,7 +2,11 @@
 
 package weir
 
-import "time"
+import (
+	"time"
+
+	"github.com/weir-pg/weir/internal/loop"
+)
 
 // Share is what a role's budget remembers between readings.
 type Share = share
@@ -17,3 +21,15 @@ func NewReading(limit, others, ours, idle int, wanted bool) Reading {
 
 // Next is share.next.
 func (s *share) Next(r Reading, now time.Time) int { return s.next(r, now) }
+
+// Stall has all loops do nothing else until release.
+func (g *Gateway) Stall() (release func()) {
+	over := make(chan struct{})
+	for i := range g.loops.Len() {
+		g.loops.Loop(i).Post(loop.Func(func() { <-over }))
+	}
+	return func() { close(over) }
+}
+
+// Farewell is how long clients that ask nothing have to leave when there is no time.
+const Farewell = farewell

@@ -53,7 +53,7 @@ type Gateway struct {
 
 	draining atomic.Bool
 	refused  atomic.Uint64
-	cut      atomic.Int64 // clients that were still there when a shutdown's time was over
+	cut      atomic.Int64 // clients that were cut in what they did when a shutdown's time was over
 	logins   logins
 	handles  handles
 
@@ -186,8 +186,7 @@ func (g *Gateway) cutAfter(d time.Duration, gone <-chan struct{}) {
 	select {
 	case <-gone:
 	case <-late.C:
-		g.cut.Add(int64(g.env.Clients().Total))
-		g.env.Abort(gone)
+		g.cut.Add(int64(g.env.Abort(gone)))
 	}
 }
 

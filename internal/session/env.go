@@ -31,6 +31,7 @@ type Env struct {
 
 	farewell atomic.Int64 // clients with a process id below it are sent away, see Drain; 0: nobody
 	aborting atomic.Bool  // weir stops now: whatever runs is cut
+	cut      atomic.Int64 // clients that Abort has cut in what they did
 
 	mu         sync.Mutex
 	maxClients int                 // guarded by mu
@@ -157,13 +158,18 @@ func (e *Env) allRelays() []*relay {
 const abortPatience = 5 * time.Second
 
 // Abort closes every client now, whatever it does, and returns when none is
-// left. gone is what Drain returned. What runs is cancelled, so that nothing of
-// it is left at PostgreSQL; an upstream that does not answer is cut.
-func (e *Env) Abort(gone <-chan struct{}) {
-	e.aborting.Store(true)
+// left: how many of them it has cut in what they did. gone is what Drain returned.
+// What runs is cancelled, so that nothing of it is left at PostgreSQL; an upstream
+// that does not answer is cut. Who calls it while another does only waits.
+func (e *Env) Abort(gone <-chan struct{}) (cut int) {
+	if e.aborting.Swap(true) {
+		<-gone
+		return 0
+	}
 	e.farewell.Store(everyone)
 	e.onLoops((*Session).abort)
 	for _, r := range e.allRelays() {
+		e.cut.Add(1)
 		r.stop()
 	}
 	late := time.NewTimer(abortPatience)
@@ -177,6 +183,7 @@ func (e *Env) Abort(gone <-chan struct{}) {
 		}
 		<-gone
 	}
+	return int(e.cut.Load())
 }
 
 // onLoops calls f for every session, on its loop.
@@ -213,9 +220,13 @@ func (s *Session) dismiss(why *sqlstate.Error) {
 func (s *Session) abort() {
 	switch s.State() {
 	case Idle:
+		if len(s.opening) > 0 && !s.client.Gone() {
+			s.env.cut.Add(1) // the others ask nothing
+		}
 		s.dismiss(shutdown)
 		s.close()
 	case Waiting:
+		s.env.cut.Add(1)
 		if !s.leaveWait() {
 			s.client.Break() // its task is about to begin
 			return
@@ -223,6 +234,7 @@ func (s *Session) abort() {
 		s.dismiss(shutdown)
 		s.close()
 	case Active:
+		s.env.cut.Add(1)
 		s.client.Break() // its task finds the end of the stream
 	case Closing:
 		s.close()
