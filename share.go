@@ -18,7 +18,8 @@ import (
 // role's CONNECTION LIMIT binds it, and when the role is full it gives something
 // up: half of what it has not used for shareIdle; else, where it has more than
 // half of the limit, one place, every shareAgain, or at once if the last one was
-// taken. What nobody takes within shareHold it takes back when it is needed.
+// taken. What nobody takes within shareHold it takes back when it is needed, also
+// where it cannot look because all that it kept are in use.
 const (
 	shareEvery = time.Second
 	shareIdle  = shareEvery / 2
@@ -39,6 +40,7 @@ type reading struct {
 // given up nothing.
 type share struct {
 	limit  int // kept to because places were given up; 0 is none
+	role   int // CONNECTION LIMIT, as last read
 	others int
 	since  time.Time // when a place was last given up, or the role was first full
 }
@@ -46,7 +48,7 @@ type share struct {
 // next returns how many connections we may have.
 func (s *share) next(r reading, now time.Time) int {
 	taken := r.others > s.others
-	s.others = r.others
+	s.role, s.others = r.limit, r.others
 	room := max(r.limit-r.others, 1)
 	full := r.others+r.ours >= r.limit
 	if s.since.IsZero() && full {
@@ -65,6 +67,22 @@ func (s *share) next(r reading, now time.Time) int {
 		return min(s.limit, room)
 	}
 	return room
+}
+
+// blind returns how many connections we may have where the role cannot be read
+// because all of ours are in use, and somebody waits: what the others had left
+// when last seen, and one more at least, because they may have gone. ok is false
+// where nothing changes.
+func (s *share) blind(ours int, now time.Time) (allowed int, ok bool) {
+	patience := shareAgain
+	if s.limit > 0 {
+		patience = shareHold
+	}
+	if ours >= s.role || now.Sub(s.since) < patience {
+		return 0, false
+	}
+	s.limit, s.since = 0, now
+	return min(max(s.role-s.others, ours+1), s.role), true
 }
 
 func (s *share) give(limit int, now time.Time) { s.limit, s.since = max(limit, 1), now }
@@ -115,8 +133,9 @@ func (b *budget) tight() bool {
 // its budget.
 func (g *Gateway) shareRole(ctx context.Context, d *database, b *budget) {
 	rows, err := d.pool.Query(ctx, upstream.RoleQuery(g.pids(b.address)))
-	if err != nil {
-		return // all are in use for long, or lost: there is nothing to give
+	if err != nil { // all are in use for long, or lost: there is nothing to give
+		b.takeBack()
+		return
 	}
 	limit, others, err := upstream.RoleAnswer(rows)
 	if err != nil || limit < 0 {
@@ -128,6 +147,20 @@ func (g *Gateway) shareRole(ctx context.Context, d *database, b *budget) {
 	b.kept.Store(int64(b.share.limit))
 	b.SetLimit(allowed, roleSource(limit, b.name))
 	if others+now.InUse < limit {
+		b.Refill()
+	}
+}
+
+// takeBack has the budget use again what was given up, if somebody waits for it.
+// Where others have taken it meanwhile, PostgreSQL says so.
+func (b *budget) takeBack() {
+	now := b.Status()
+	if now.Hungry == 0 {
+		return
+	}
+	if allowed, ok := b.share.blind(now.InUse, time.Now()); ok {
+		b.kept.Store(0)
+		b.SetLimit(allowed, roleSource(b.share.role, b.name))
 		b.Refill()
 	}
 }

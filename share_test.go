@@ -74,6 +74,29 @@ func TestTwoWeirsShareARolesLimit(t *testing.T) {
 	two.balanced(t)
 }
 
+// TestWhatNobodyTookIsTakenBackDuringTransactions has a weir give up a place that
+// nobody takes, and then need it while all that it kept are in transactions, so that
+// it cannot look how the role stands.
+func TestWhatNobodyTookIsTakenBackDuringTransactions(t *testing.T) {
+	t.Parallel()
+	g := open(t, testpg.Role(t, database(t), "connection limit 3"), poolOf(3))
+	conns := []*pgx.Conn{g.connect(t), g.connect(t), g.connect(t)}
+	for _, conn := range conns {
+		must(t, conn, "begin; select 1") // all at once: a connection for each
+	}
+	for _, conn := range conns[1:] {
+		must(t, conn, "rollback")
+	}
+	until(t, "a place to be given up", func() bool {
+		s := g.Status()
+		return s.Upstreams.Active+s.Upstreams.Idle < 3
+	})
+	must(t, conns[1], "begin; select 1")
+	began := time.Now()
+	must(t, conns[2], "begin; select 1")
+	t.Logf("it was taken back after %v", time.Since(began).Round(time.Millisecond))
+}
+
 // peerWeir is a weir in a simulation, as far as a role's limit goes.
 type peerWeir struct {
 	share   weir.Share
