@@ -93,15 +93,12 @@ func (c *counter) pass(client net.Conn) {
 		return
 	}
 	defer server.Close()
-	if _, err := server.Write(first[:n]); err != nil {
-		return
-	}
 	var back sync.WaitGroup
 	back.Go(func() {
 		_, _ = io.Copy(client, server)
 		_ = client.Close()
 	})
-	_, _ = io.Copy(server, io.MultiReader(bytes.NewReader(first[:]), client))
+	_, _ = io.Copy(server, io.MultiReader(bytes.NewReader(first[:n]), client))
 	_ = server.Close()
 	back.Wait()
 }
