@@ -3,6 +3,7 @@
 package upstream
 
 import (
+	"context"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -14,3 +15,8 @@ func SetLookup(t *Target, lookup pgconn.LookupFunc) { t.config.LookupFunc = look
 // Patient has a target wait for each host however long it is silent, so that a
 // machine that stalls brings in neither the next one nor one that was tried.
 func Patient(t *Target) { t.headStart, t.anew = time.Hour, time.Hour }
+
+// Take makes a Login of a connection that has logged in over a Swap.
+func Take(ctx context.Context, conn *pgconn.PgConn) (*Login, error) {
+	return (&attempt{target: new(Target), config: new(pgconn.Config)}).take(ctx, conn)
+}

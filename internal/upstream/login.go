@@ -12,6 +12,8 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/weir-pg/weir/internal/sqlstate"
 )
 
 // Login is a connection that has logged in and is idle. Whoever got it from
@@ -119,10 +121,10 @@ func (a *attempt) dial(ctx context.Context, network, address string) (net.Conn, 
 	return &Swap{Conn: conn}, nil
 }
 
-// take turns pgconn's connection into a Login. SyncConn first, because pgconn
-// may have read ahead: a ParameterStatus or a notice after ReadyForQuery.
+// take turns pgconn's connection into a Login. settle first, because pgconn may
+// have read ahead: a ParameterStatus or a notice after ReadyForQuery.
 func (a *attempt) take(ctx context.Context, conn *pgconn.PgConn) (*Login, error) {
-	if err := conn.SyncConn(ctx); err != nil {
+	if err := settle(ctx, conn); err != nil {
 		_ = conn.Conn().Close()
 		return nil, err
 	}
@@ -146,6 +148,20 @@ func (a *attempt) take(ctx context.Context, conn *pgconn.PgConn) (*Login, error)
 			direct:  a.config.SSLNegotiation == "direct",
 		},
 	}, nil
+}
+
+// settle has pgconn read no more. Where it does, as it begins to beside a write
+// that takes longer than 15 ms, SyncConn has PostgreSQL answer a comment, which a
+// connection for physical replication refuses (0A000): an answer as good as another.
+func settle(ctx context.Context, conn *pgconn.PgConn) (err error) {
+	for range 10 { // as often as SyncConn itself asks
+		err = conn.SyncConn(ctx)
+		var refused *pgconn.PgError
+		if !errors.As(err, &refused) || refused.Code != string(sqlstate.FeatureNotSupported) {
+			break
+		}
+	}
+	return err
 }
 
 // transport is what attempt.dial made, below TLS if there is any.

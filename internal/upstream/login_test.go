@@ -12,7 +12,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/weir-pg/weir/internal/pgserver"
@@ -39,6 +41,53 @@ func TestLoginIsIdleAndTellsWhatItKnows(t *testing.T) {
 	}
 	if got.Stream != net.Conn(got.Conn) {
 		t.Error("without TLS the stream is not the transport itself")
+	}
+}
+
+// slow is a connection whose first writes come back late, as on a machine that
+// stalls.
+type slow struct {
+	net.Conn
+	writes int
+}
+
+func (s *slow) Write(p []byte) (int, error) {
+	n, err := s.Conn.Write(p)
+	if s.writes++; s.writes <= 4 { // a login with SCRAM, and one more
+		time.Sleep(100 * time.Millisecond) // pgconn begins to read after 15
+	}
+	return n, err
+}
+
+func TestLoginOverSlowWritesIsIdle(t *testing.T) {
+	t.Parallel()
+	for value, sql := range map[string]string{
+		"false":    "select 'x'",
+		"true":     "SHOW application_name", // physical replication knows this, though no SQL
+		"database": "select 'x'",
+	} {
+		config, err := pgconn.ParseConfig(testpg.URL(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		config.RuntimeParams = map[string]string{"replication": value, "application_name": "x"}
+		config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, address)
+			return &upstream.Swap{Conn: &slow{Conn: conn}}, err
+		}
+		conn, err := pgconn.ConnectConfig(within(t), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := upstream.Take(within(t), conn)
+		if err != nil {
+			t.Errorf("replication=%s: %v", value, err)
+			continue
+		}
+		t.Cleanup(func() { got.Stream.Close() })
+		if answer := ask(t, got.Stream, sql); answer != "x" {
+			t.Errorf("replication=%s: %s answers %q", value, sql, answer)
+		}
 	}
 }
 
