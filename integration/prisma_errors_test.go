@@ -5,7 +5,6 @@ package integration_test
 import (
 	"context"
 	"encoding/json"
-	"net"
 	"net/url"
 	"os"
 	"strings"
@@ -148,12 +147,7 @@ func unreachable(t *testing.T) string {
 
 // nowhere is a URL at which nobody listens.
 func nowhere(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return "postgres://app:secret@" + l.Addr().String() + "/app?sslmode=disable"
+	return "postgres://app:secret@" + testpg.Nobody(t) + "/app?sslmode=disable"
 }
 
 // ask asks in all ways and returns what came of each.

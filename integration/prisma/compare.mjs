@@ -76,9 +76,9 @@ async function timeouts() {
   const prisma = connect({ max: 1 })
   await see('too slow', prisma.$transaction(async (tx) => {
     await tx.counter.update({ where: { id: 1 }, data: { n: 1000 } })
-    await sleep(300)
+    await sleep(1500)
     return tx.counter.findUnique({ where: { id: 1 } })
-  }, { timeout: 100 }).catch((error) => { throw { ...explain(error), message: error.message.replace(/\d+ ms/g, 'N ms') } }))
+  }, { timeout: 1000 }).catch((error) => { throw { ...explain(error), message: error.message.replace(/\d+ ms/g, 'N ms') } }))
   await see('is undone', prisma.counter.findUnique({ where: { id: 1 } }))
   await see('is over', prisma.$queryRaw`select pg_current_xact_id_if_assigned()::text as xact, now() = statement_timestamp() as fresh`)
   await see('locks nothing', prisma.counter.update({ where: { id: 1 }, data: { n: { increment: 1 } } }))

@@ -6,12 +6,15 @@ import { PrismaClient } from '@prisma/client'
 
 const digest = (data) => createHash('sha256').update(data).digest('hex').slice(0, 16)
 
+// Nothing here is about how fast this machine is.
+const transactionOptions = { maxWait: 60_000, timeout: 60_000 }
+
 // connect makes a client with a pool of its own, whose statements have names
 // where it is told so.
 export function connect({ named = false, ...pool } = {}) {
   const names = named ? { statementNameGenerator: ({ sql }) => `p${digest(sql)}` } : {}
   const adapter = new PrismaPg({ connectionString: process.env.DATABASE_URL, ...pool }, names)
-  return new PrismaClient({ adapter, errorFormat: 'minimal' })
+  return new PrismaClient({ adapter, errorFormat: 'minimal', transactionOptions })
 }
 
 function plain(key, value) {

@@ -174,11 +174,13 @@ withDatabase('a client made by createPrismaClient', (admin) => {
     })
     // To open it may take longer than that.
     await until('it has one', () => other.$queryRaw`select 1`.then(Boolean, () => false))
-    const slow = other.$queryRaw`select pg_sleep(3)::text`.then(() => {})
+    await admin.query('select pg_advisory_lock(1)')
+    const slow = other.$queryRaw`select pg_advisory_xact_lock(1)::text`.then(() => {})
     await assert.rejects(
       other.user.count().then(() => other.user.count()),
       /timeout exceeded when trying to connect|connection timeout/,
     )
+    await admin.query('select pg_advisory_unlock(1)')
     await slow
     await other.$disconnect()
   })
