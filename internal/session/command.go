@@ -11,6 +11,13 @@ import (
 	"github.com/weir-pg/weir/internal/wire"
 )
 
+// findings are what the upstream answered to questions of weir's own.
+type findings struct {
+	complaint *sqlstate.Error   // the error to the last one, nil where there was none
+	rows      map[string]string // of a query of two columns, while it runs; see rowsFrom
+	columns   uint64            // a hash of what a statement returns; see noteRows
+}
+
 // checkPatience bounds the check of an upstream that was idle for long, or since
 // before PostgreSQL was last down. One whose peer has vanished without a word
 // never answers.
@@ -41,7 +48,7 @@ func (x *exchange) command(sql string) error {
 // commandWithin is command with a patience of its own.
 func (x *exchange) commandWithin(patience time.Duration, sql string) error {
 	up := x.up
-	x.complain = nil
+	x.found.complaint = nil
 	x.synced = false
 	up.Prepared.Unnamed = nil // a simple query ends it
 	x.due.push(answer{kind: internal})
@@ -56,8 +63,8 @@ func (x *exchange) commandWithin(patience time.Duration, sql string) error {
 			Message: fmt.Sprintf("PostgreSQL at %s did not answer weir within %v; the connection to it was closed", up.Address(), patience),
 			Routine: sqlstate.UpstreamLost,
 		}
-	case x.complain != nil:
-		return x.complain
+	case x.found.complaint != nil:
+		return x.found.complaint
 	case x.up == nil: // it answered, and was lost in the same breath
 		return connectionLost(up.Address())
 	}

@@ -21,63 +21,53 @@ type exchange struct {
 	s    *Session
 	task *loop.Task
 
-	// up is the upstream connection while one is held; nobody else uses it then.
-	up       *Upstream
-	status   byte      // the transaction state in the last ReadyForQuery
-	synced   bool      // nothing was sent to up since its last ReadyForQuery
-	copying  bool      // up is copying in: the client's data are not answered
-	barrier  bool      // the client's next messages wait until all answers are in, but not its data
-	fence    bool      // they wait until the groups before theirs are answered
-	acquired time.Time // when up was acquired
-	asked    time.Time // when the present query was sent
-	began    time.Time // when the present transaction was, if there is one
-	answered time.Time // when the last query was answered
-	fatal    []byte    // the error with which PostgreSQL ended the connection
-
-	// Counted here while up is held, and added to the pool's figures after.
-	queries, bytesIn, bytesOut uint64
-
 	toUp     pipe // client to upstream
 	toClient pipe // upstream to client
 	due      answers
 
+	// up is the upstream connection while one is held; nobody else uses it then.
+	up      *Upstream
+	status  byte                  // the transaction state in the last ReadyForQuery
+	synced  bool                  // nothing was sent to up since its last ReadyForQuery
+	copying bool                  // up is copying in: the client's data are not answered
+	dying   bool                  // up has said that it is about to go
+	fatal   []byte                // the error with which PostgreSQL ended the connection
 	portals map[string]*statement // open portals whose statement has to be noticed when it runs
-	waiting bool                  // the client is in the queue; the task ends
-	leaving bool                  // the client has said goodbye, or has gone
-	refused bool                  // the client is sent away with an error
-	hungUp  bool                  // the client cannot be written to any more
-	late    *sqlstate.Error       // the client's time is up
-	quiet   stillness             // what a sweep saw of a client that owes its next message
+	meter   meter
 
-	marks     marks
-	hurt      *injury           // an error that may be healed, from its arrival to the end of its group
+	// The client's next messages wait,
+	barrier bool // but not its data, until all answers are in
+	fence   bool // until the groups before theirs are answered
+
+	// The client
+	waiting   bool            // is in the queue; the task ends
+	leaving   bool            // has said goodbye, or has gone
+	refused   bool            // is sent away with an error
+	hungUp    bool            // cannot be written to any more
+	cancelled bool            // has gone, and a cancel was sent for what it left
+	late      *sqlstate.Error // has no more time
+
+	// The requests under way.
+	asking    sqltext.Kinds     // the kinds of their statements
 	bound     *statement        // what was bound last
-	healed    bool              // the present group was sent again; that is done once
-	dying     bool              // up has said that it is about to go
 	opened    bool              // the block that was held back is being opened
-	answering bool              // part of the present group's answer has gone to the client
-	former    Settings          // the client's before DISCARD ALL, until its group ends; else zero
-	rows      uint64            // what weir itself was told of a statement's columns
-	cancelled bool              // the client has gone, and a cancel was sent for what it left
-	settled   Settings          // the client's when up was last idle, or became its own
-	sets      bool              // the transaction may have changed settings for longer than itself
-	reported  map[string]string // the parameters that it changed, as they were before
-	touched   bool              // settings may have been changed that PostgreSQL does not report
-	hidden    []string          // those of them that have to be asked for by name
-	left      reasons           // what statements may have left behind since decide
-	ended     reasons           // what they may have ended since then
-	possible  reasons           // what they may have left since the upstream was acquired
-	unproven  bool              // PostgreSQL did not say what pins: the next transaction asks again
+	redefines bool              // the transaction may have changed the schema
+	vacated   []string          // databases that were freed for them
 	aims      []aim             // upstreams at which signals of this client may be on their way
 	notes     []*sqlstate.Error // what weir has to say at the next ReadyForQuery
-	vacated   []string          // databases that were freed for statements under way
-	redefines bool              // the transaction may have changed the schema
-	rowsOf    map[string]string // what a query of weir's own returned, while it runs
-	asking    sqltext.Kinds     // the kinds of statements under way
-	over      func() bool       // ends the time for what went ahead; nil where nothing did
-	script    []byte            // storage for what brings the client's settings
-	complain  *sqlstate.Error   // what the upstream answered to a command of weir's own
 	listen    listening         // what LISTEN and NOTIFY leave to be done
+	changes   changes           // what they do to settings
+	remains   remains           // what they leave behind
+
+	// Asking them again.
+	marks     marks
+	answering bool    // part of the present group's answer has gone to the client
+	hurt      *injury // an error that may be healed, from its arrival to the end of its group
+	healed    bool    // the present group was sent again; that is done once
+
+	// What weir itself sends.
+	advance advance
+	found   findings
 }
 
 // run serves the client until it is idle, waits in the queue, or has left. Each
@@ -103,7 +93,7 @@ func (x *exchange) run() {
 		case x.up != nil && x.keeps() && x.between() && x.s.unwelcome() != nil && !x.leaving:
 			farewell := *x.s.unwelcome()
 			x.refuse(&farewell)
-		case x.up != nil && x.touched && x.finished():
+		case x.up != nil && x.changes.touched && x.finished():
 			x.learn()
 		case x.up != nil && x.finished():
 			x.letGo()
@@ -265,19 +255,19 @@ func (x *exchange) begin(s *Session, t *loop.Task) {
 	}
 }
 
-// start makes the exchange as new.
+// start makes the exchange as new, on the storage that it has.
 func (x *exchange) start(s *Session, t *loop.Task) {
-	x.s, x.task = s, t
-	s.x = x
 	x.toUp.reset()
 	x.toClient.reset()
 	x.due.reset()
-	x.status, x.synced, x.copying, x.barrier, x.fence = wire.Idle, true, false, false, false
-	x.waiting, x.leaving, x.refused, x.hungUp = false, false, false, false
-	x.hurt, x.healed, x.answering, x.former = nil, false, false, Settings{}
-	x.complain, x.fatal, x.asking, x.cancelled, x.opened, x.late = nil, nil, 0, false, false, nil
-	x.notes = nil
-	x.listen = listening{}
+	*x = exchange{
+		s: s, task: t,
+		status: wire.Idle, synced: true,
+		toUp: x.toUp, toClient: x.toClient, due: x.due,
+		portals: x.portals, changes: x.changes.forgotten(),
+		advance: advance{script: x.advance.script},
+	}
+	s.x = x
 }
 
 // end puts the client down: what it sent ahead and the state of a refused

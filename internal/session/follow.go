@@ -4,6 +4,23 @@ package session
 
 import "strings"
 
+// changes is what the transaction under way may have done to the settings, of the
+// client and its upstream.
+type changes struct {
+	settled  Settings          // the client's when its upstream was last idle, or became its own
+	sets     bool              // some may have been changed for longer than the transaction
+	reported map[string]string // the parameters that were, as PostgreSQL had reported them before
+	touched  bool              // some may have been changed that PostgreSQL does not report
+	hidden   []string          // those of them that have to be asked for by name
+	former   Settings          // the client's before DISCARD ALL, until its group ends; else zero
+}
+
+// forgotten is c of a client without an upstream, on the storage that it has.
+func (c changes) forgotten() changes {
+	clear(c.reported)
+	return changes{reported: c.reported}
+}
+
 // follow takes in that the client has changed a parameter that PostgreSQL
 // reports. What PostgreSQL says is believed: a SET that is rolled back is
 // reported again. before is the value until now.
@@ -12,11 +29,11 @@ func (x *exchange) follow(name, value, before string) {
 	if !followed[lower] || x.up.settings == unknownSettings {
 		return
 	}
-	if x.reported == nil {
-		x.reported = make(map[string]string)
+	if x.changes.reported == nil {
+		x.changes.reported = make(map[string]string)
 	}
-	if _, ok := x.reported[name]; !ok {
-		x.reported[name] = before
+	if _, ok := x.changes.reported[name]; !ok {
+		x.changes.reported[name] = before
 	}
 	x.s.changeSettings(x.s.settings.with(lower, value))
 	x.up.settings = x.up.settings.with(lower, value)
@@ -26,21 +43,21 @@ func (x *exchange) follow(name, value, before string) {
 // SET LOCAL, and what was rolled back. The settings are then those from before,
 // rather than the same values said once more.
 func (x *exchange) settle() {
-	if len(x.reported) > 0 && x.isBack() {
-		x.s.changeSettings(x.settled)
-		x.up.settings = x.settled
+	if len(x.changes.reported) > 0 && x.isBack() {
+		x.s.changeSettings(x.changes.settled)
+		x.up.settings = x.changes.settled
 	}
-	x.settled, x.sets = x.s.settings, false
-	clear(x.reported)
+	x.changes.settled, x.changes.sets = x.s.settings, false
+	clear(x.changes.reported)
 }
 
 // isBack reports whether what PostgreSQL reports is what it was before the
 // transaction, and nothing was set for longer.
 func (x *exchange) isBack() bool {
-	if x.sets {
+	if x.changes.sets {
 		return false
 	}
-	for name, before := range x.reported {
+	for name, before := range x.changes.reported {
 		if x.up.Params[name] != before {
 			return false
 		}

@@ -148,7 +148,7 @@ func (x *exchange) sameRows(st, fresh *statement) bool {
 	if saw == 0 {
 		return false
 	}
-	x.complain, x.rows = nil, 0
+	x.found.complaint, x.found.columns = nil, 0
 	x.synced = false
 	x.ensure(fresh)
 	x.due.push(answer{kind: 'D', fate: swallowed, st: fresh})
@@ -158,7 +158,7 @@ func (x *exchange) sameRows(st, fresh *statement) bool {
 		return wire.AppendEmpty(out, wire.Sync)
 	})
 	x.settleDue()
-	return x.up != nil && x.complain == nil && x.rows == saw
+	return x.up != nil && x.found.complaint == nil && x.found.columns == saw
 }
 
 // noteRows remembers what a client, or weir itself, was told of a statement's
@@ -172,7 +172,7 @@ func (x *exchange) noteRows(a *answer, typ byte, body []byte) {
 		rows = maphash.Bytes(x.s.env.dictionary.seed, body)
 	}
 	if a.fate == swallowed {
-		x.rows = rows
+		x.found.columns = rows
 	} else if p := x.s.named[a.name]; p != nil {
 		p.rows = rows
 	}

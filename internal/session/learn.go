@@ -18,9 +18,9 @@ const settingsQuery = `SELECT s.name, s.setting FROM pg_catalog.pg_settings s ` 
 // learn asks the upstream what settings the client has now. One that is back to
 // its default is, for this client, what it asked for at login.
 func (x *exchange) learn() {
-	names := append(x.hidden, hiddenIn(x.s.settings)...)
+	names := append(x.changes.hidden, hiddenIn(x.s.settings)...)
 	names = append(names, hiddenIn(x.up.settings)...)
-	x.touched, x.hidden = false, nil
+	x.changes.touched, x.changes.hidden = false, nil
 	has, err := x.inquire(names, x.s.start)
 	if err != nil {
 		x.discardUpstream("it did not say what settings it has: " + err.Error())
@@ -31,7 +31,7 @@ func (x *exchange) learn() {
 	unrelieve(has)
 	maps.Copy(wants, has)
 	x.s.changeSettings(settingsOf(wants))
-	x.settled = x.s.settings
+	x.changes.settled = x.s.settings
 }
 
 // inquire asks the upstream for its settings, and by name for those that
@@ -59,10 +59,10 @@ func (x *exchange) inquire(hidden []string, start Settings) (map[string]string, 
 // rowsFrom runs a query of two columns, and returns the second by the first in
 // lower case.
 func (x *exchange) rowsFrom(sql string) (map[string]string, error) {
-	x.rowsOf = make(map[string]string)
+	x.found.rows = make(map[string]string)
 	err := x.command(sql)
-	rows := x.rowsOf
-	x.rowsOf = nil
+	rows := x.found.rows
+	x.found.rows = nil
 	return rows, err
 }
 
@@ -84,6 +84,6 @@ func (x *exchange) row(body []byte) {
 	}
 	value, _, ok := wire.Column(rest)
 	if ok && value != nil { // null: there is no such setting
-		x.rowsOf[strings.ToLower(string(name))] = string(value)
+		x.found.rows[strings.ToLower(string(name))] = string(value)
 	}
 }

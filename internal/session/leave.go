@@ -39,7 +39,7 @@ func (x *exchange) leave() {
 	case x.keeps():
 		x.reset()
 	default:
-		if x.touched {
+		if x.changes.touched {
 			x.up.settings = unknownSettings
 		}
 		x.letGo()
@@ -86,7 +86,7 @@ func (x *exchange) cancelUpstream() {
 // that cannot be made so, or does not show that it is, closes, so that what the
 // client held there is free at once.
 func (x *exchange) reset() {
-	held := x.s.pinned() | x.left
+	held := x.s.pinned() | x.remains.left
 	if held&lasting != 0 {
 		x.discardUpstream("its client left, and this cannot be undone: " + (held & lasting).String())
 		return

@@ -12,16 +12,16 @@ import (
 func (x *exchange) leaves(e effect) {
 	x.asking |= e.kinds
 	x.redefines = x.redefines || e.kinds&redefining != 0
-	x.sets = x.sets || e.sets
-	x.touched = x.touched || e.touches
-	x.hidden = append(x.hidden, e.hidden...)
+	x.changes.sets = x.changes.sets || e.sets
+	x.changes.touched = x.changes.touched || e.touches
+	x.changes.hidden = append(x.changes.hidden, e.hidden...)
 	x.noteListening(e)
 	if e.vacates != nil {
 		x.vacate(e.vacates)
 	}
-	x.ended |= e.unpins
-	if x.unproven {
-		x.ended, x.unproven = provable, false
+	x.remains.ended |= e.unpins
+	if x.remains.unproven {
+		x.remains.ended, x.remains.unproven = provable, false
 	}
 }
 

@@ -284,7 +284,7 @@ func (x *exchange) expects(channel, payload string) bool {
 	case channel == x.pool().hub.Marker():
 		x.listen.moved = x.listen.moved || payload == x.listen.ticket
 		return false
-	case x.listen.moved, !x.listen.began && !x.keeps() && x.possible&(listens|opaque) == 0:
+	case x.listen.moved, !x.listen.began && !x.keeps() && x.remains.possible&(listens|opaque) == 0:
 		return false
 	}
 	return x.s.ears == nil || !x.s.ears.hub(channel)

@@ -21,7 +21,7 @@ func (x *exchange) upstreamLost(cause error) {
 	}
 	farewell, kept := x.fatal, x.keeps()
 	if a := x.due.first(); a != nil && a.kind == internal {
-		x.complain = x.lossError(cause)
+		x.found.complaint = x.lossError(cause)
 		x.due.reset()
 		x.toClient.forgetRest()
 		x.discardUpstream("lost: " + cause.Error())

@@ -25,6 +25,15 @@ type pin struct {
 	warn    *time.Timer                 // for the log, nil where it is not to be warned; see warnLater
 }
 
+// remains is what a client's statements may have left on its upstream, or ended
+// there, that pins it.
+type remains struct {
+	left     reasons // since decide
+	ended    reasons // since then
+	possible reasons // left since the upstream was acquired
+	unproven bool    // PostgreSQL did not say what pins: the next transaction asks again
+}
+
 // pinned returns why the client keeps its upstream, zero where it does not. Only
 // its own loop may ask.
 func (s *Session) pinned() reasons {
@@ -70,7 +79,9 @@ func (p *pin) change(to reasons, now time.Time) {
 
 // keeps reports whether the client has its upstream between transactions, or may
 // have to.
-func (x *exchange) keeps() bool { return x.s.pin != nil || x.left != 0 || x.pool().sessionMode() }
+func (x *exchange) keeps() bool {
+	return x.s.pin != nil || x.remains.left != 0 || x.pool().sessionMode()
+}
 
 // permit reports whether a statement may be sent, as far as what it leaves behind
 // goes. Where it may not, done says whether its message is settled, or comes again.
@@ -108,8 +119,8 @@ func (x *exchange) again() bool {
 // leftBehind takes in what a statement that was answered may have left behind.
 func (x *exchange) leftBehind(r reasons) {
 	if r != 0 {
-		x.left |= r
-		x.possible |= r
+		x.remains.left |= r
+		x.remains.possible |= r
 	}
 }
 
@@ -130,15 +141,15 @@ const undefinedFunction sqlstate.Code = "42883"
 
 // undecided reports whether it is open what the client keeps its upstream for.
 func (x *exchange) undecided() bool {
-	return (x.left != 0 || x.ended&x.s.pinned() != 0) && !x.pool().sessionMode()
+	return (x.remains.left != 0 || x.remains.ended&x.s.pinned() != 0) && !x.pool().sessionMode()
 }
 
 // decide finds out, between two transactions, what pins the client now.
 func (x *exchange) decide() {
 	before := x.s.pinned()
-	now := before | x.left&^opaque
-	ask := x.left&(provable|opaque)&^before != 0 || x.ended&before != 0
-	x.left, x.ended = 0, 0
+	now := before | x.remains.left&^opaque
+	ask := x.remains.left&(provable|opaque)&^before != 0 || x.remains.ended&before != 0
+	x.remains.left, x.remains.ended = 0, 0
 	if ask {
 		shown, err := x.probe()
 		switch {
@@ -146,7 +157,7 @@ func (x *exchange) decide() {
 			x.bereave(err)
 			return
 		case err != nil:
-			x.unproven = true
+			x.remains.unproven = true
 			x.s.env.log.Warn("PostgreSQL did not say what a client holds: it keeps its connection at least until its next transaction", "error", err, "client", x.s.describe())
 		default:
 			now = now&^provable | shown
@@ -170,8 +181,8 @@ func (x *exchange) bereave(err error) {
 func (x *exchange) unpin(r reasons, a *answer) {
 	gone := x.s.pinned() & r
 	if a != nil && a.kind == 'Q' {
-		gone |= x.left & r
-		x.left &^= r
+		gone |= x.remains.left & r
+		x.remains.left &^= r
 	}
 	if gone&lasting != 0 {
 		x.up.doom("what its last client left cannot be undone: " + (gone & lasting).String())

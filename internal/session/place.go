@@ -106,7 +106,7 @@ func (x *exchange) admitted(spare bool) bool {
 	if s.place || x.pool().sessionMode() {
 		return true
 	}
-	first := x.due.empty() && !x.toUp.pending() && x.status == wire.Idle && !x.touched
+	first := x.due.empty() && !x.toUp.pending() && x.status == wire.Idle && !x.changes.touched
 	if s.place = x.pool().places.take(x.pool().room(spare), !first); s.place {
 		return true
 	}

@@ -13,6 +13,12 @@ import (
 // for the others its answer is waited for, because nothing may run under wrong
 // settings.
 
+// advance is what goes ahead of a client's request.
+type advance struct {
+	script []byte      // brings the client's settings; its storage is used again
+	over   func() bool // ends the time for its answer; nil where none is awaited
+}
+
 // lore is what PostgreSQL has told of its settings. It is nil until a pool's first
 // login has asked; then nothing is taken for sure.
 type lore struct {
@@ -72,8 +78,8 @@ func (x *exchange) bring() bool {
 	if up.settings == s.settings {
 		return true
 	}
-	script := x.pool().lore.Load().replay(x.script[:0], up.settings, s.settings)
-	x.script = script.sql
+	script := x.pool().lore.Load().replay(x.advance.script[:0], up.settings, s.settings)
+	x.advance.script = script.sql
 	if script.sure && s.accepted && s.shield() {
 		x.goAhead()
 	} else if err := x.bringWaiting(); err != nil {
@@ -90,14 +96,14 @@ func (x *exchange) bring() bool {
 	return true
 }
 
-// bringWaiting runs x.script and waits for its end. PostgreSQL reads a text in
+// bringWaiting runs the script and waits for its end. PostgreSQL reads a text in
 // the encoding that the session has, so where the client's is another one and
 // its settings are not all ASCII, that comes first.
 func (x *exchange) bringWaiting() error {
 	from, to := x.up.settings, x.s.settings
 	encoding, _ := to.get("client_encoding")
 	if had, _ := from.get("client_encoding"); had == encoding || isASCII(to.encoded.Value()) {
-		return x.command(string(x.script))
+		return x.command(string(x.advance.script))
 	}
 	first, _ := from.without("client_encoding")
 	if encoding != "" {
@@ -113,22 +119,22 @@ func (x *exchange) bringWaiting() error {
 	return x.command(string(none.replay(nil, first, to).sql))
 }
 
-// goAhead has the upstream run x.script in front of the client's request, in
+// goAhead has the upstream run the script in front of the client's request, in
 // the same write. Its answer is not waited for, but has to come in connect_timeout
 // as that of any command of weir's own: else the upstream hangs.
 func (x *exchange) goAhead() {
-	x.over = x.limit(x.pool().config().ConnectTimeout)
+	x.advance.over = x.limit(x.pool().config().ConnectTimeout)
 	x.up.Prepared.Unnamed = nil // a simple query ends it
 	x.due.push(answer{kind: ahead})
-	x.toUp.insert(func(out []byte) []byte { return wire.AppendQuery(out, x.script) })
+	x.toUp.insert(func(out []byte) []byte { return wire.AppendQuery(out, x.advance.script) })
 }
 
 // endAhead ends the time that PostgreSQL has to answer what went ahead, and the
 // wait of cancels for it.
 func (x *exchange) endAhead() {
-	if x.over != nil {
-		x.over()
-		x.over = nil
+	if x.advance.over != nil {
+		x.advance.over()
+		x.advance.over = nil
 		x.s.unshield()
 	}
 }

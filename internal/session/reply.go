@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/weir-pg/weir/internal/sqlstate"
 	"github.com/weir-pg/weir/internal/wire"
@@ -22,7 +21,7 @@ func (x *exchange) reply(typ byte, size int) bool {
 	}
 	switch typ {
 	case wire.DataRow:
-		if x.rowsOf != nil {
+		if x.found.rows != nil {
 			if !p.whole(size) {
 				return false
 			}
@@ -137,12 +136,12 @@ func (x *exchange) noticeTag(a *answer, tag []byte) {
 	switch {
 	case bytes.Equal(tag, tagDiscardAll):
 		x.unpin(^reasons(0), a)
-		x.touched, x.up.mixed = false, false
+		x.changes.touched, x.up.mixed = false, false
 		x.s.unlistenAll()
 		if a != nil && a.kind == 'E' {
 			x.up.settings = x.s.start // see restore
 		} else {
-			x.former = x.s.settings
+			x.changes.former = x.s.settings
 			x.up.settings = noSettings
 		}
 		x.s.changeSettings(x.s.start)
@@ -193,7 +192,7 @@ func (x *exchange) ready(size int) {
 		x.announce(x.status)
 		p.keep(size)
 	}
-	x.answering, x.former = false, Settings{}
+	x.answering, x.changes.former = false, Settings{}
 	asked := !a.own() // by the client; pop ends a
 	x.leftBehind(a.pins)
 	x.due.pop()
@@ -241,18 +240,6 @@ func (x *exchange) lift() {
 	}
 }
 
-// observeQuery records that a query, or a group up to its Sync, was answered.
-func (x *exchange) observeQuery() {
-	now := time.Now()
-	x.queries++
-	x.pool().stats.Query.Observe(x.shard(), now.Sub(x.asked))
-	x.answered = now
-	x.asked = now // of the next in a pipeline
-	if x.status == wire.Idle {
-		x.began = now
-	}
-}
-
 // parameter handles ParameterStatus: the upstream has changed, and where the
 // client caused it the client's settings have too.
 func (x *exchange) parameter(size int) {
@@ -264,7 +251,7 @@ func (x *exchange) parameter(size int) {
 	n, v := string(name), string(value)
 	before := x.up.Params[n]
 	x.up.Params[n] = v
-	if x.former != (Settings{}) && x.reportStart(n, size) {
+	if x.changes.former != (Settings{}) && x.reportStart(n, size) {
 		return
 	}
 	if a := x.due.first(); a == nil || a.kind != internal && a.kind != ahead {
@@ -283,7 +270,7 @@ func (x *exchange) reportStart(name string, size int) bool {
 		return false
 	}
 	x.toClient.discard(size)
-	if x.former.values()[lower] != own {
+	if x.changes.former.values()[lower] != own {
 		x.toClient.insert(func(out []byte) []byte { return wire.AppendParameterStatus(out, name, own) })
 	}
 	return true
@@ -315,7 +302,7 @@ func (x *exchange) failure(size int) {
 		x.refusedAhead(body)
 		return
 	case a.kind == internal:
-		x.complain = serverError(body)
+		x.found.complaint = serverError(body)
 		p.discard(size)
 		return
 	case x.opening():
@@ -348,7 +335,7 @@ func (x *exchange) tell(a *answer, body []byte, size int) {
 	p := &x.toClient
 	switch {
 	case a.kind == 'D' && a.fate == swallowed || a.kind == 'P' && x.due.asksItself():
-		x.complain = serverError(body)
+		x.found.complaint = serverError(body)
 		p.discard(size)
 	case a.fate == replaced:
 		err := a.err

@@ -154,13 +154,13 @@ func (x *exchange) send() {
 	if len(x.s.opening) > 0 {
 		x.open()
 	}
-	if x.asked.IsZero() {
-		x.asked = x.acquired
+	if x.meter.asked.IsZero() {
+		x.meter.asked = x.meter.acquired
 	} else {
-		x.asked = time.Now()
+		x.meter.asked = time.Now()
 	}
 	if x.status == wire.Idle {
-		x.began = x.asked
+		x.meter.began = x.meter.asked
 	}
 }
 

@@ -72,7 +72,7 @@ func (x *exchange) provokeStatement(size int, err *sqlstate.Error) {
 // the upstream was lost over it, it returns false, and whether the message was
 // handled without it.
 func (x *exchange) aside(sql string) (ok, done bool) {
-	inBlock, held := x.status != wire.Idle, x.s.pinned()|x.left
+	inBlock, held := x.status != wire.Idle, x.s.pinned()|x.remains.left
 	err := x.command(sql)
 	switch {
 	case x.up != nil:

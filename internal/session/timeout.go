@@ -120,7 +120,7 @@ func (x *exchange) overdue(now time.Time) *sqlstate.Error {
 		if !x.s.maySayNothing() && over(c.ClientIdleTimeout, x.stillSince(now)) {
 			return idleTooLong(c.ClientIdleTimeout)
 		}
-	case over(c.TransactionTimeout, x.began):
+	case over(c.TransactionTimeout, x.meter.began):
 		return transactionTooLong(c.TransactionTimeout)
 	case x.owes() && over(c.IdleTransactionTimeout, x.stillSince(now)):
 		return idleInTransaction(c.IdleTransactionTimeout)
@@ -154,12 +154,12 @@ type stillness struct {
 // After ReadyForQuery that is known, else it is since a sweep has seen it.
 func (x *exchange) stillSince(now time.Time) time.Time {
 	if x.synced {
-		return x.answered
+		return x.meter.answered
 	}
-	if moved := x.bytesIn + x.bytesOut; x.quiet.moved != moved || x.quiet.at.Before(x.began) {
-		x.quiet = stillness{moved, now}
+	if moved := x.meter.bytesIn + x.meter.bytesOut; x.meter.quiet.moved != moved || x.meter.quiet.at.Before(x.meter.began) {
+		x.meter.quiet = stillness{moved, now}
 	}
-	return x.quiet.at
+	return x.meter.quiet.at
 }
 
 // expire has the task let go of the upstream as if the client had gone, and then

@@ -120,12 +120,11 @@ func (x *exchange) attach(up *Upstream) bool {
 		x.pool().conns.Discard(up, "it could not be moved to another event loop: "+err.Error())
 		return false
 	}
-	x.acquired = time.Now()
-	x.began, x.answered = x.acquired, x.acquired
-	x.s.link(up, x.acquired)
+	x.startMeter()
+	x.s.link(up, x.meter.acquired)
 	up.Attach(x.task)
 	x.up, x.status, x.synced = up, wire.Idle, true
-	x.settled = x.s.settings
+	x.changes.settled = x.s.settings
 	up.visit(x.s)
 	return x.check() && x.bring() && x.proven()
 }
@@ -155,14 +154,12 @@ func (x *exchange) detach() *Upstream {
 	}
 	x.s.settleGuesses()
 	x.s.link(nil, time.Time{})
-	x.up, x.asked = nil, time.Time{}
-	x.bound, x.redefines = nil, false
-	x.touched, x.hidden, x.sets = false, nil, false
+	x.up, x.bound, x.redefines = nil, nil, false
 	if x.status != wire.Idle {
-		x.s.changeSettings(x.settled) // what a lost block had set is rolled back
+		x.s.changeSettings(x.changes.settled) // what a lost block had set is rolled back
 	}
-	clear(x.reported)
-	x.left, x.ended, x.possible, x.unproven = 0, 0, 0, false
+	x.changes = x.changes.forgotten()
+	x.remains = remains{}
 	x.s.setPin(0)
 	x.s.yieldPlace()
 	x.copying, x.barrier, x.fence, x.cancelled, x.opened, x.dying = false, false, false, false, false, false
@@ -173,11 +170,7 @@ func (x *exchange) detach() *Upstream {
 
 // letGo gives the upstream back to its pool.
 func (x *exchange) letGo() {
-	stats := x.pool().stats
-	if x.queries > 0 {
-		stats.Transaction.Observe(x.shard(), x.answered.Sub(x.acquired))
-		stats.Transactions.Add(x.shard(), 1)
-	}
+	x.observeTransaction()
 	x.record()
 	notifies := x.listen.notifies
 	up := x.detach()
@@ -186,15 +179,6 @@ func (x *exchange) letGo() {
 		up.fence()
 	}
 	up.release()
-}
-
-// record adds what the exchange has counted to the pool's figures.
-func (x *exchange) record() {
-	stats := x.pool().stats
-	stats.Queries.Add(x.shard(), x.queries)
-	stats.BytesIn.Add(x.shard(), x.bytesIn)
-	stats.BytesOut.Add(x.shard(), x.bytesOut)
-	x.queries, x.bytesIn, x.bytesOut = 0, 0, 0
 }
 
 // discardUpstream closes the upstream, if it has not been lost already.
@@ -261,9 +245,3 @@ func (u *Upstream) unpark() {
 }
 
 func (x *exchange) shard() int { return x.task.Loop().Index() }
-
-// count adds bytes that went to and came from the upstream.
-func (x *exchange) count(to, from int) {
-	x.bytesIn += uint64(to)
-	x.bytesOut += uint64(from)
-}
