@@ -60,6 +60,7 @@ func (t *Target) attempts(params map[string]string) []*attempt {
 		a.config.Host, a.config.Port, a.config.TLSConfig = r.host, r.port, r.tls
 		a.config.DialFunc = a.dial
 		a.config.LookupFunc = a.lookup
+		a.config.ValidateConnect = t.suits()
 		maps.Copy(a.config.RuntimeParams, params)
 		list[i] = a
 	}

@@ -206,17 +206,6 @@ func TestSecondHostWhenTheFirst(t *testing.T) {
 	})
 }
 
-func TestTargetSessionAttrs(t *testing.T) {
-	t.Parallel()
-	dsn := testpg.Database(t, testpg.URL(t))
-	database := target(t, dsn).Database()
-	testpg.Exec(t, dsn, "alter database "+database+" set default_transaction_read_only = on")
-	login(t, edit(t, dsn, "target_session_attrs", "read-only"), nil)
-	login(t, edit(t, dsn, "target_session_attrs", "prefer-standby"), nil)
-	err := refused(t, edit(t, dsn, "target_session_attrs", "read-write"))
-	wantFailure(t, err, upstream.Down, sqlstate.ConnectionFailure, "it is read-only, and target_session_attrs asks for read-write")
-}
-
 // RDS Proxy sends no BackendKeyData.
 func TestServerWithoutKey(t *testing.T) {
 	t.Parallel()
