@@ -58,7 +58,7 @@ func NewPassword(password string) (Secret, error) {
 
 // derive computes a password's keys.
 func derive(password, salt string, iterations int) (Secret, error) {
-	client, err := scram.SHA256.NewClientUnprepped("", prepare(password), "")
+	client, err := scram.SHA256.NewClientUnprepped("", SASLprep(password), "")
 	if err != nil {
 		return Secret{}, fmt.Errorf("cannot derive keys from a password: %w", err)
 	}
@@ -69,10 +69,9 @@ func derive(password, salt string, iterations int) (Secret, error) {
 	return Secret{keys: keys}, nil
 }
 
-// prepare is SASLprep (RFC 4013) as PostgreSQL's pg_saslprep applies it to
-// passwords: one that it forbids, or that nothing would be left of, counts as
-// it is.
-func prepare(password string) string {
+// SASLprep prepares a password for SCRAM (RFC 4013) as PostgreSQL's pg_saslprep
+// does: one that it forbids, or that nothing would be left of, counts as it is.
+func SASLprep(password string) string {
 	// RFC 3454 lists U+200B both as a space and as mapped to nothing;
 	// PostgreSQL takes it for a space, the library for nothing.
 	prepared, err := stringprep.SASLprep.Prepare(strings.ReplaceAll(password, "\u200b", " "))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/weir-pg/weir/internal/auth"
 	"github.com/weir-pg/weir/internal/sqlstate"
 )
 
@@ -120,6 +121,27 @@ func (a *attempt) dial(ctx context.Context, network, address string) (net.Conn, 
 	}
 	a.network, a.address, a.reached = network, address, true
 	return &Swap{Conn: conn}, nil
+}
+
+// login logs in. pgconn prepares a password for SCRAM by other rules than
+// PostgreSQL (PRECIS instead of SASLprep, which makes IX of the one letter Ⅸ). Where
+// that is refused PostgreSQL's own are tried: not at first, because they are not for
+// md5.
+func (a *attempt) login(ctx context.Context) (*pgconn.PgConn, error) {
+	ctx = context.WithValue(ctx, ownDial{}, true)
+	conn, err := pgconn.ConnectConfig(ctx, a.config)
+	prepared := auth.SASLprep(a.config.Password)
+	if prepared == a.config.Password || !wrongPassword(err) {
+		return conn, err
+	}
+	a.config.Password = prepared
+	return pgconn.ConnectConfig(ctx, a.config)
+}
+
+// wrongPassword reports whether PostgreSQL says that.
+func wrongPassword(err error) bool {
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && answer.Code == string(sqlstate.InvalidPassword)
 }
 
 // take turns pgconn's connection into a Login. settle first, because pgconn may

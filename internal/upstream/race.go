@@ -140,7 +140,7 @@ func (h *host) run(ctx context.Context) outcome {
 	o := outcome{host: h}
 	for _, a := range h.tries {
 		a.reached = false
-		conn, err := pgconn.ConnectConfig(context.WithValue(ctx, ownDial{}, true), a.config)
+		conn, err := a.login(ctx)
 		if err == nil {
 			o.try, o.conn, o.errs = a, conn, nil
 			return o

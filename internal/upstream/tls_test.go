@@ -18,6 +18,10 @@ import (
 	"github.com/weir-pg/weir/internal/upstream"
 )
 
+// unprepared is a password that SASLprep makes another one of (RFC 4013): SCRAM is
+// to be spoken with that, and everything else with this.
+const unprepared = "Ⅸ\u00a0hunters"
+
 // rules let each role in by one way only; the role's name says which.
 var rules = []string{
 	"hostssl   all cert_user  127.0.0.1/32 cert",
@@ -44,9 +48,9 @@ func newSecure(t *testing.T) *secure {
 	server := testpg.New(t, pgserver.Options{TLS: true, HBA: rules})
 	testpg.Exec(t, server.URL(), `
 		create role cert_user login; create role trust_user login;
-		create role tls_user login password '`+secret+`'; create role plain_user login password '`+secret+`';
-		create role clear_user login password '`+secret+`';
-		set password_encryption = md5; create role md5_user login password '`+secret+`'`)
+		create role tls_user login password '`+unprepared+`'; create role plain_user login password '`+unprepared+`';
+		create role clear_user login password '`+unprepared+`';
+		set password_encryption = md5; create role md5_user login password '`+unprepared+`'`)
 	s := &secure{root: server.RootCert()}
 	s.makeClient(t, server)
 	u, err := url.Parse(server.URL())
@@ -128,7 +132,7 @@ func TestTransportSecurity(t *testing.T) {
 			t.Parallel()
 			dsn := edit(t, s.dsn, test.pairs...)
 			if test.user != "" {
-				dsn = as(t, dsn, test.user, secret)
+				dsn = as(t, dsn, test.user, unprepared)
 			}
 			if test.err != "" {
 				err := refused(t, dsn)
