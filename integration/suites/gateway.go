@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -85,7 +86,12 @@ func findBinary(ctx context.Context, o options, dir string) (string, error) {
 		return filepath.Abs(o.weir)
 	}
 	binary := filepath.Join(dir, "weir")
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/weir-pg/weir/cmd/weir")
+	// In weir's own module: this one does not know what its command needs.
+	module, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/weir-pg/weir").Output()
+	if err != nil {
+		return "", fmt.Errorf("find weir's module: %w", err)
+	}
+	build := exec.CommandContext(ctx, "go", "build", "-C", strings.TrimSpace(string(module)), "-o", binary, "./cmd/weir")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build weir: %w: %s", err, out)
 	}
