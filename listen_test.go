@@ -251,6 +251,37 @@ func TestListenByTheExtendedProtocol(t *testing.T) {
 	}
 }
 
+// What was committed before a client's UNLISTEN, it is still given.
+func TestUnlistenMissesNothing(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), poolOf(2))
+	one, other := g.raw(t), g.connect(t)
+	for _, end := range []struct {
+		what string
+		send []pgproto3.FrontendMessage
+		want string
+	}{
+		{"a query", []pgproto3.FrontendMessage{&pgproto3.Query{String: "unlisten a"}}, "A(a x) C Z(I)"},
+		{"the extended protocol", group("unlisten *"), "A(a x) 1 2 C Z(I)"},
+		{"DISCARD ALL", []pgproto3.FrontendMessage{&pgproto3.Query{String: "discard all"}}, "A(a x) C Z(I)"},
+	} {
+		for i := range 30 {
+			one.query(t, "listen a")
+			one.transcript(t, 1)
+			must(t, other, "notify a, 'x'")
+			one.send(t, end.send...)
+			if got := one.heard(t, 1); got != end.want {
+				t.Fatalf("%s, the %d. time: got %q, want %q", end.what, i+1, got, end.want)
+			}
+		}
+	}
+	must(t, other, "notify a, 'late'")
+	one.query(t, "select 1")
+	if got := one.heard(t, 1); got != "T D C Z(I)" {
+		t.Errorf("after all of it: %q", got)
+	}
+}
+
 // Nothing comes inside a transaction; what came meanwhile comes at its end.
 func TestNothingIsDeliveredInsideATransaction(t *testing.T) {
 	t.Parallel()

@@ -103,10 +103,16 @@ func (x *exchange) permit(e *effect, size int) (ok, done bool) {
 // calm waits for the answer to what went ahead of a request of which nothing has
 // been sent yet. It returns false where the upstream was lost over that.
 func (x *exchange) calm() bool {
-	if a := x.due.first(); a != nil && a.kind == ahead && x.due.groups() == 1 && x.due.between() {
+	if x.onlyAhead() {
 		x.settleDue()
 	}
 	return x.up != nil
+}
+
+// onlyAhead reports whether nothing is under way but what went ahead of a request.
+func (x *exchange) onlyAhead() bool {
+	a := x.due.first()
+	return a != nil && a.kind == ahead && x.due.groups() == 1 && x.due.between()
 }
 
 // again takes the client's next message up anew, after the upstream was lost that

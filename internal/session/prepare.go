@@ -53,6 +53,7 @@ func (x *exchange) parse(size int) bool {
 		x.s.env.dictionary.release(st)
 		return true
 	}
+	x.catchUp(st.effect.kinds)
 	x.send()
 	if len(m.Name) == 0 {
 		x.parseUnnamed(m, st, size)
@@ -300,6 +301,9 @@ func (x *exchange) bind(size int) bool {
 	}
 	if st != nil && st.effect.waits() && !x.relieve() {
 		return true
+	}
+	if st != nil {
+		x.catchUp(st.effect.kinds)
 	}
 	if signals(st) && !x.toUp.whole(size) && size <= longestText {
 		x.send()

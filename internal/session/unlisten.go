@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/weir-pg/weir/internal/sqltext"
+	"github.com/weir-pg/weir/internal/wire"
 )
 
 // The upstream that runs a client's UNLISTEN does not listen to what the hub
@@ -34,6 +35,21 @@ const (
 	journaled = unlistens | 1<<sqltext.Savepoint | 1<<sqltext.Release | 1<<sqltext.RollbackTo |
 		1<<sqltext.Commit | 1<<sqltext.Rollback
 )
+
+// quietening are the kinds after which a client may not listen any more.
+const quietening = unlistens | 1<<sqltext.DiscardAll
+
+// catchUp gives a client that is about to end its listening what was committed
+// before: PostgreSQL has sent it by the time that it reads the request. Of what is
+// committed while a transaction of the client's is open, PostgreSQL drops what
+// that unlistens to.
+func (x *exchange) catchUp(kinds sqltext.Kinds) {
+	if x.s.ears == nil || kinds&quietening == 0 || x.s.blockStatus() != wire.Idle || x.toClient.pass > 0 || !x.between() && !x.onlyAhead() {
+		return
+	}
+	x.settleHub()
+	x.relate(x.s.ears)
+}
 
 // follows reports whether statements of these kinds have to be followed.
 func (x *exchange) follows(kinds sqltext.Kinds) bool {
