@@ -24,6 +24,9 @@ has_server() {
 
 has_pgbouncer() { [ -n "${PGBOUNCER:-}" ] || has pgbouncer || [ -x /usr/sbin/pgbouncer ]; }
 
+# Debian has what makes virtual environments in a package of its own.
+has_python() { has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; }
+
 # missing prints Debian's names of the packages that are not there.
 missing() {
 	case $1 in
@@ -37,6 +40,7 @@ missing() {
 		has redis-server || echo redis-server
 		has node || echo nodejs
 		has npm || echo npm
+		has_python || echo python3 python3-venv
 		has cc || echo gcc libc6-dev # for the race detector
 		;;
 	*)
@@ -85,7 +89,7 @@ names=$(missing "${1:-}")
 [ -n "$names" ] || exit 0
 read -ra packages <<<"${names//$'\n'/ }"
 if ! can_install; then
-	echo "setup: please install ${packages[*]} (these are Debian's names; Homebrew has postgresql@17, pgbouncer, redis and node), since this is neither root on a machine with apt-get nor a user whom sudo lets in without a password" >&2
+	echo "setup: please install ${packages[*]} (these are Debian's names; Homebrew has postgresql@17, pgbouncer, redis, node and python), since this is neither root on a machine with apt-get nor a user whom sudo lets in without a password" >&2
 	exit 1
 fi
 install_packages "${packages[@]}"
