@@ -25,24 +25,6 @@ func sending(t *testing.T, change ...func(*weir.Config)) *gateway {
 	return open(t, s.URL(), change...)
 }
 
-// program is the path of one of PostgreSQL's programs.
-func program(t *testing.T, name string) string {
-	t.Helper()
-	dir, err := pgserver.Find("")
-	if err != nil {
-		t.Skip(err)
-	}
-	server, err := filepath.EvalSymlinks(filepath.Join(dir, "postgres")) // the others are beside it
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(filepath.Dir(server), name)
-	if _, err := os.Stat(path); err != nil {
-		t.Skip(err)
-	}
-	return path
-}
-
 // tool runs one of PostgreSQL's programs against the gateway, with a database
 // where one is named, and returns what it printed.
 func (g *gateway) tool(t *testing.T, name, database string, args ...string) string {
@@ -57,7 +39,7 @@ func (g *gateway) tool(t *testing.T, name, database string, args ...string) stri
 	if database != "" {
 		args = append(args, "-d", database)
 	}
-	cmd := osexec.CommandContext(bounded(t), program(t, name), args...)
+	cmd := osexec.CommandContext(bounded(t), testpg.Program(t, name), args...)
 	cmd.Env = append(os.Environ(), "PGPASSWORD="+password)
 	cmd.WaitDelay = patience // for what it has started
 	out, err := cmd.CombinedOutput()
@@ -111,7 +93,7 @@ func TestBaseBackupThroughWeir(t *testing.T) {
 	testpg.Exec(t, g.upstream, "create table rows as select i, repeat('x', 100) from generate_series(1, 100000) i")
 	dir := filepath.Join(t.TempDir(), "copy")
 	g.tool(t, "pg_basebackup", "", "-D", dir, "-X", "stream", "-c", "fast", "--no-sync")
-	if out, err := osexec.CommandContext(bounded(t), program(t, "pg_verifybackup"), dir).CombinedOutput(); err != nil {
+	if out, err := osexec.CommandContext(bounded(t), testpg.Program(t, "pg_verifybackup"), dir).CombinedOutput(); err != nil {
 		t.Errorf("pg_verifybackup: %v\n%s", err, out)
 	}
 	until(t, "both connections to end", func() bool { return g.Status().Clients.Total == 0 })

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/weir-pg/weir/internal/testpg"
 )
 
 const (
@@ -98,7 +100,7 @@ func pgbenchCrowd(ctx context.Context, t *testing.T, url string, clients int, ar
 	if err := writeFile(file, counting); err != nil {
 		return err
 	}
-	return bench(ctx, program(t, "pgbench"), url, clients, times, append(args, "-f", file)...)
+	return bench(ctx, testpg.Program(t, "pgbench"), url, clients, times, append(args, "-f", file)...)
 }
 
 func pgxCrowd(ctx context.Context, url string, mode pgx.QueryExecMode) error {

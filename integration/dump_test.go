@@ -114,7 +114,7 @@ func dumped(t *testing.T, url string) string {
 // tool runs one of PostgreSQL's programs.
 func tool(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	out, err := output(within(t), "", nil, program(t, name), args...)
+	out, err := output(within(t), "", nil, testpg.Program(t, name), args...)
 	if err != nil {
 		t.Fatal(err)
 	}

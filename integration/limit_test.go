@@ -20,7 +20,7 @@ func TestThreeProcessesShareARole(t *testing.T) {
 	g := fresh(t, "connection limit 5")
 	w := open(t, g.url, "DATABASE_POOL_MAX=20")
 	initialise(t, w.url)
-	path := program(t, "pgbench")
+	path := testpg.Program(t, "pgbench")
 	seen := g.watch(t)
 	err := together(3, func(i int) error {
 		return bench(within(t), path, w.url, 70, 5, "-M", []string{"simple", "extended", "prepared"}[i], "-S")

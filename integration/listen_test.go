@@ -11,6 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/lib/pq"
+
+	"github.com/weir-pg/weir/internal/testpg"
 )
 
 // What drivers hear of notifications is the same through weir, on a pool of two
@@ -128,7 +130,7 @@ notify a, 'nobody';
 drop table changes;
 drop function tell;
 `
-	out, err := output(within(t), script, nil, program(t, "psql"), "-X", url)
+	out, err := output(within(t), script, nil, testpg.Program(t, "psql"), "-X", url)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 // initialise makes pgbench's tables, in pgbench's own way.
 func initialise(t testing.TB, url string) {
 	t.Helper()
-	if _, err := output(within(t), "", nil, program(t, "pgbench"), "-i", "-q", url); err != nil {
+	if _, err := output(within(t), "", nil, testpg.Program(t, "pgbench"), "-i", "-q", url); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -38,7 +38,7 @@ func TestPgbenchCountsTheSame(t *testing.T) {
 	t.Parallel()
 	g := fresh(t, "")
 	w := open(t, g.url, "DATABASE_POOL_MAX=5")
-	path := program(t, "pgbench")
+	path := testpg.Program(t, "pgbench")
 	initialise(t, w.url) // COPY, VACUUM and all, through weir
 	for _, mode := range []string{"simple", "extended", "prepared"} {
 		for _, url := range []string{g.url, w.url} {
@@ -62,7 +62,7 @@ func TestPgbenchOnAPoolOfOne(t *testing.T) {
 	initialise(t, w.url)
 	strangers(t, w.url)
 	for _, mode := range []string{"simple", "extended", "prepared"} {
-		if err := bench(within(t), program(t, "pgbench"), w.url, 6, 10, "-M", mode, "-j", "6"); err != nil {
+		if err := bench(within(t), testpg.Program(t, "pgbench"), w.url, 6, 10, "-M", mode, "-j", "6"); err != nil {
 			t.Errorf("TPC-B, %s: %v", mode, err)
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/weir-pg/weir/internal/testpg"
 )
 
 // psqlScript is what a person does with psql.
@@ -77,7 +79,7 @@ func TestPsqlSeesTheSame(t *testing.T) {
 	t.Parallel()
 	g := fresh(t, "")
 	w := open(t, g.url, "DATABASE_POOL_MAX=2")
-	psql := program(t, "psql")
+	psql := testpg.Program(t, "psql")
 	see := func(url string) string {
 		out, err := output(within(t), psqlScript, nil, psql, "-X", "-a", url)
 		if err != nil {
@@ -96,7 +98,7 @@ const starting = 4
 
 // psqlCrowd holds all psql at their first line until the last has connected.
 func psqlCrowd(ctx context.Context, t *testing.T, url string) error {
-	path := program(t, "psql")
+	path := testpg.Program(t, "psql")
 	turns := make(chan struct{}, starting)
 	var connected sync.WaitGroup
 	connected.Add(crowded)

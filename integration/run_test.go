@@ -12,27 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/weir-pg/weir/internal/pgserver"
 )
-
-// program finds psql or pgbench: with the server, else on PATH.
-func program(t testing.TB, name string) string {
-	t.Helper()
-	if dir, err := pgserver.Find(""); err == nil {
-		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
-			return path
-		}
-	}
-	path, err := exec.LookPath(name)
-	if err != nil && os.Getenv("CI") == "" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
 
 // output runs a program and returns what it printed on both streams. The error
 // holds that too.

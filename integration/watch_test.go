@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/weir-pg/weir/internal/testpg"
 )
 
 // psqlCommands are psql's own ways to run a query. \watch ends with the first
@@ -45,7 +47,7 @@ func TestPsqlCommandsSeeTheSame(t *testing.T) {
 	}
 	script := strings.ReplaceAll(psqlCommands, "FILE", file)
 	see := func(url string) string {
-		out, err := output(within(t), script, nil, program(t, "psql"), "-X", "-a", url)
+		out, err := output(within(t), script, nil, testpg.Program(t, "psql"), "-X", "-a", url)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,6 +17,7 @@ import (
 // are dropped at the end, are to be made after it.
 func Standby(t testing.TB, primary *pgserver.Server) *pgserver.Server {
 	t.Helper()
+	Program(t, "pg_basebackup") // makes it
 	s := New(t, pgserver.Options{Primary: primary})
 	// In two steps: ALTER SYSTEM runs in no transaction, so not beside others.
 	Exec(t, primary.URL(), "alter system set synchronous_standby_names = '*'")
