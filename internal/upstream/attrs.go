@@ -47,32 +47,25 @@ func (t *Target) WantsPrimary() bool {
 // replication could not be asked. One that reports nothing, such as a pooler, is
 // asked by pgconn.
 func (t *Target) suits() pgconn.ValidateConnectFunc {
-	var check func(standby, readOnly bool) error
-	switch t.Attrs() {
-	case "read-write":
-		check = func(standby, readOnly bool) error { return unless(!standby && !readOnly, pgconn.ErrReadOnlyConnection) }
-	case "read-only":
-		check = func(standby, readOnly bool) error { return unless(standby || readOnly, pgconn.ErrReadWriteConnection) }
-	case "primary":
-		check = func(standby, _ bool) error { return unless(!standby, pgconn.ErrStandbyConnection) }
-	case "standby":
-		check = func(standby, _ bool) error { return unless(standby, pgconn.ErrPrimaryConnection) }
-	default: // only pgconn can say that a server is not preferred
+	attrs := t.Attrs()
+	if attrs == "any" || attrs == "prefer-standby" { // only pgconn can say that a server is not preferred
 		return t.config.ValidateConnect
 	}
 	return func(ctx context.Context, conn *pgconn.PgConn) error {
 		standby, readOnly := conn.ParameterStatus("in_hot_standby"), conn.ParameterStatus("default_transaction_read_only")
-		if standby == "" || readOnly == "" {
+		writes := standby != "on" && readOnly != "on"
+		switch {
+		case standby == "" || readOnly == "":
 			return t.config.ValidateConnect(ctx, conn)
+		case attrs == "read-write" && !writes:
+			return pgconn.ErrReadOnlyConnection
+		case attrs == "read-only" && writes:
+			return pgconn.ErrReadWriteConnection
+		case attrs == "primary" && standby == "on":
+			return pgconn.ErrStandbyConnection
+		case attrs == "standby" && standby != "on":
+			return pgconn.ErrPrimaryConnection
 		}
-		return check(standby == "on", readOnly == "on")
-	}
-}
-
-// unless returns err, unless all is well.
-func unless(well bool, err error) error {
-	if well {
 		return nil
 	}
-	return err
 }

@@ -55,13 +55,13 @@ type attempt struct {
 
 // attempts prepares one attempt for each route.
 func (t *Target) attempts(params map[string]string) []*attempt {
-	list := make([]*attempt, len(t.routes))
+	list, suits := make([]*attempt, len(t.routes)), t.suits()
 	for i, r := range t.ordered() {
 		a := &attempt{target: t, route: r, config: t.config.Copy()}
 		a.config.Host, a.config.Port, a.config.TLSConfig = r.host, r.port, r.tls
 		a.config.DialFunc = a.dial
 		a.config.LookupFunc = a.lookup
-		a.config.ValidateConnect = t.suits()
+		a.config.ValidateConnect = suits
 		maps.Copy(a.config.RuntimeParams, params)
 		list[i] = a
 	}
@@ -130,18 +130,21 @@ func (a *attempt) dial(ctx context.Context, network, address string) (net.Conn, 
 func (a *attempt) login(ctx context.Context) (*pgconn.PgConn, error) {
 	ctx = context.WithValue(ctx, ownDial{}, true)
 	conn, err := pgconn.ConnectConfig(ctx, a.config)
+	if !answered(err, sqlstate.InvalidPassword) {
+		return conn, err
+	}
 	prepared := auth.SASLprep(a.config.Password)
-	if prepared == a.config.Password || !wrongPassword(err) {
+	if prepared == a.config.Password {
 		return conn, err
 	}
 	a.config.Password = prepared
 	return pgconn.ConnectConfig(ctx, a.config)
 }
 
-// wrongPassword reports whether PostgreSQL says that.
-func wrongPassword(err error) bool {
+// answered reports whether err is PostgreSQL's, with that code.
+func answered(err error, code sqlstate.Code) bool {
 	answer, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && answer.Code == string(sqlstate.InvalidPassword)
+	return ok && answer.Code == string(code)
 }
 
 // take turns pgconn's connection into a Login. settle first, because pgconn may
@@ -178,9 +181,7 @@ func (a *attempt) take(ctx context.Context, conn *pgconn.PgConn) (*Login, error)
 // connection for physical replication refuses (0A000): an answer as good as another.
 func settle(ctx context.Context, conn *pgconn.PgConn) (err error) {
 	for range 10 { // as often as SyncConn itself asks
-		err = conn.SyncConn(ctx)
-		var refused *pgconn.PgError
-		if !errors.As(err, &refused) || refused.Code != string(sqlstate.FeatureNotSupported) {
+		if err = conn.SyncConn(ctx); !answered(err, sqlstate.FeatureNotSupported) {
 			break
 		}
 	}
