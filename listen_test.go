@@ -256,6 +256,8 @@ func TestUnlistenMissesNothing(t *testing.T) {
 	t.Parallel()
 	g := open(t, database(t), poolOf(2))
 	one, other := g.raw(t), g.connect(t)
+	one.send(t, &pgproto3.Parse{Name: "u", Query: "unlisten a"}, &pgproto3.Sync{})
+	one.transcript(t, 1)
 	for _, end := range []struct {
 		what string
 		send []pgproto3.FrontendMessage
@@ -263,6 +265,7 @@ func TestUnlistenMissesNothing(t *testing.T) {
 	}{
 		{"a query", []pgproto3.FrontendMessage{&pgproto3.Query{String: "unlisten a"}}, "A(a x) C Z(I)"},
 		{"the extended protocol", group("unlisten *"), "A(a x) 1 2 C Z(I)"},
+		{"a prepared statement", []pgproto3.FrontendMessage{&pgproto3.Bind{PreparedStatement: "u"}, &pgproto3.Execute{}, &pgproto3.Sync{}}, "A(a x) 2 C Z(I)"},
 		{"DISCARD ALL", []pgproto3.FrontendMessage{&pgproto3.Query{String: "discard all"}}, "A(a x) C Z(I)"},
 	} {
 		for i := range 30 {

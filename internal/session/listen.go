@@ -44,6 +44,7 @@ func (x *exchange) noteListening(e effect) {
 	if x.pool().sessionMode() {
 		return
 	}
+	x.catchUp(e.kinds)
 	x.listen.began = x.listen.began || e.kinds&listenKind != 0
 	if e.notifies || x.s.ears != nil && e.kinds&triggering != 0 {
 		x.mayNotify()

@@ -302,9 +302,6 @@ func (x *exchange) bind(size int) bool {
 	if st != nil && st.effect.waits() && !x.relieve() {
 		return true
 	}
-	if st != nil {
-		x.catchUp(st.effect.kinds)
-	}
 	if signals(st) && !x.toUp.whole(size) && size <= longestText {
 		x.send()
 		x.toUp.grow(size) // its values are looked at

@@ -232,7 +232,6 @@ func (x *exchange) query(size int) bool {
 	if e.waits() && !x.relieve() {
 		return true
 	}
-	x.catchUp(kinds)
 	x.leaves(e)
 	var steps []step
 	if x.follows(kinds) {
