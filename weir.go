@@ -53,7 +53,6 @@ type Gateway struct {
 
 	draining atomic.Bool
 	refused  atomic.Uint64
-	cut      atomic.Int64 // clients that were cut in what they did when a shutdown's time was over
 	logins   logins
 	handles  handles
 
@@ -168,7 +167,7 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	case <-handles:
 	case <-ctx.Done(): // who holds a connection of Pool finds it closed
 	}
-	if cut := g.cut.Load(); cut > 0 {
+	if cut := g.env.Cut(); cut > 0 {
 		err = errors.Join(err, fmt.Errorf("%d clients were still connected at the end of the shutdown and were cut", cut))
 	}
 	return err
@@ -186,7 +185,7 @@ func (g *Gateway) cutAfter(d time.Duration, gone <-chan struct{}) {
 	select {
 	case <-gone:
 	case <-late.C:
-		g.cut.Add(int64(g.env.Abort(gone)))
+		g.env.Abort(gone)
 	}
 }
 

@@ -158,13 +158,13 @@ func (e *Env) allRelays() []*relay {
 const abortPatience = 5 * time.Second
 
 // Abort closes every client now, whatever it does, and returns when none is
-// left: how many of them it has cut in what they did. gone is what Drain returned.
-// What runs is cancelled, so that nothing of it is left at PostgreSQL; an upstream
-// that does not answer is cut. Who calls it while another does only waits.
-func (e *Env) Abort(gone <-chan struct{}) (cut int) {
+// left. gone is what Drain returned. What runs is cancelled, so that nothing of it
+// is left at PostgreSQL; an upstream that does not answer is cut. Who calls it
+// while another does only waits.
+func (e *Env) Abort(gone <-chan struct{}) {
 	if e.aborting.Swap(true) {
 		<-gone
-		return 0
+		return
 	}
 	e.farewell.Store(everyone)
 	e.onLoops((*Session).abort)
@@ -183,8 +183,10 @@ func (e *Env) Abort(gone <-chan struct{}) (cut int) {
 		}
 		<-gone
 	}
-	return int(e.cut.Load())
 }
+
+// Cut returns how many clients Abort has cut in what they did.
+func (e *Env) Cut() int { return int(e.cut.Load()) }
 
 // onLoops calls f for every session, on its loop.
 func (e *Env) onLoops(f func(*Session)) {
