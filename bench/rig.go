@@ -97,15 +97,9 @@ func (r *rig) findTools(ctx context.Context) (err error) {
 	return err
 }
 
-// findPgbench prefers the pgbench beside the server's binaries: the one on
-// PATH may be of another version, or a script that chooses one.
+// findPgbench says what to install where there is none.
 func findPgbench() (string, error) {
-	if bin, err := pgserver.Find(""); err == nil {
-		if path, err := exec.LookPath(filepath.Join(bin, "pgbench")); err == nil {
-			return path, nil
-		}
-	}
-	path, err := exec.LookPath("pgbench")
+	path, err := pgserver.Program("pgbench")
 	if err != nil {
 		return "", fmt.Errorf("pgbench not found (%w): install it (Debian: apt-get install postgresql-contrib or postgresql)", err)
 	}

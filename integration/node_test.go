@@ -5,11 +5,12 @@ package integration_test
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
+
+	"github.com/weir-pg/weir/internal/testpg"
 )
 
 // installed brings node-postgres, once, if it is not there yet.
@@ -38,12 +39,7 @@ func npmInstall(ctx context.Context, folder string, options ...string) error {
 // node runs node/clients.mjs, which says what its arguments mean.
 func node(ctx context.Context, t testing.TB, url string, args ...string) (string, error) {
 	t.Helper()
-	if _, err := exec.LookPath("node"); err != nil {
-		if os.Getenv("CI") == "" {
-			t.Skip(err)
-		}
-		t.Fatal(err)
-	}
+	testpg.Installed(t, "node")
 	if err := installed(); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/weir-pg/weir/internal/testpg"
 )
 
 // prisma is a project of Prisma in a folder of its own, with the schema and the
@@ -93,15 +95,7 @@ func acceptNode(ctx context.Context, path string) error {
 // newPrisma makes a project.
 func newPrisma(t testing.TB) prisma {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("needs a PostgreSQL server; -short asks for none")
-	}
-	if _, err := exec.LookPath("npm"); err != nil {
-		if os.Getenv("CI") == "" {
-			t.Skip(err)
-		}
-		t.Fatal(err)
-	}
+	testpg.Installed(t, "npm")
 	installed, err := installedPrisma()
 	if err != nil {
 		t.Fatal(err)

@@ -6,10 +6,11 @@ import (
 	"bytes"
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"github.com/weir-pg/weir/internal/testpg"
 )
 
 // python is the interpreter of a virtual environment that has what
@@ -45,12 +46,7 @@ var python = sync.OnceValues(func() (string, error) {
 // the same directly and through weir on two connections.
 func TestPythonSeesTheSame(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("python3"); err != nil {
-		if os.Getenv("CI") == "" {
-			t.Skip(err)
-		}
-		t.Fatal(err)
-	}
+	testpg.Installed(t, "python3")
 	interpreter, err := python()
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/weir-pg/weir/internal/auth"
+	"github.com/weir-pg/weir/internal/testpg"
 	"github.com/weir-pg/weir/internal/wire"
 )
 
@@ -237,13 +238,10 @@ func TestReplacedCertificateIsServedAndBoundTo(t *testing.T) {
 	}
 }
 
-// TestPsqlLogsIn needs psql, and covers libpq where pgx's behaviour differs.
+// TestPsqlLogsIn covers libpq where pgx's behaviour differs.
 func TestPsqlLogsIn(t *testing.T) {
 	t.Parallel()
-	psql, err := exec.LookPath("psql")
-	if err != nil {
-		t.Skip("psql is not on PATH")
-	}
+	psql := testpg.Program(t, "psql")
 	s := listen(t, &auth.Acceptor{Users: knownUsers(), TLS: selfSigned()}, "tcp", "127.0.0.1:0")
 	tests := []struct{ options, user, says string }{
 		{"sslmode=disable", user, ""},

@@ -41,6 +41,22 @@ func Find(bin string) (string, error) {
 	return dir, err
 }
 
+// Program returns the path of one of PostgreSQL's programs, such as pgbench: beside
+// the server that Find finds, else on PATH, where it may be of another version, or
+// a script that chooses one.
+func Program(name string) (string, error) {
+	if dir, err := Find(""); err == nil {
+		// The server may be a link; the programs are beside what it leads to.
+		if server, err := filepath.EvalSymlinks(filepath.Join(dir, "postgres")); err == nil {
+			dir = filepath.Dir(server)
+		}
+		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return path, nil
+		}
+	}
+	return exec.LookPath(name)
+}
+
 // find is Find for one major version; "" is any. It also returns the version
 // found, such as "15.18".
 func find(bin, major string) (dir, version string, err error) {

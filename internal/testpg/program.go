@@ -6,7 +6,6 @@ import (
 	"context"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,18 +17,14 @@ import (
 // themselves.
 var strict = []string{"pg_basebackup", "pg_dump", "pg_receivewal"}
 
-// Program returns the path of one of PostgreSQL's programs, such as psql: beside
-// the server that is installed, else on PATH. A missing one ends the test as a
-// missing server does. One of strict that is not of the version that WEIR_TEST_PG
-// names skips it: what is fetched is a server alone.
+// Program returns the path of one of PostgreSQL's programs, see pgserver.Program.
+// A missing one ends the test as a missing server does. One of strict that is not of
+// the version that WEIR_TEST_PG names skips it: what is fetched is a server alone.
 func Program(t testing.TB, name string) string {
 	t.Helper()
-	path, err := lookUp(name)
-	switch {
-	case err != nil && os.Getenv("CI") != "":
-		t.Fatal(err)
-	case err != nil:
-		t.Skip(err)
+	path, err := pgserver.Program(name)
+	if err != nil {
+		missing(t, err)
 	}
 	want := os.Getenv("WEIR_TEST_PG")
 	if want == "" || !slices.Contains(strict, name) {
@@ -47,16 +42,25 @@ func Program(t testing.TB, name string) string {
 	return path
 }
 
-// lookUp finds a program.
-func lookUp(name string) (string, error) {
-	if dir, err := pgserver.Find(""); err == nil {
-		// The server may be a link; the programs are beside what it leads to.
-		if server, err := filepath.EvalSymlinks(filepath.Join(dir, "postgres")); err == nil {
-			dir = filepath.Dir(server)
-		}
-		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
-			return path, nil
-		}
+// Installed returns the path of a program that is not PostgreSQL's, such as node. A
+// missing one ends the test as a missing server does, and so does -short.
+func Installed(t testing.TB, name string) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skipf("needs %s; -short asks for none", name)
 	}
-	return exec.LookPath(name)
+	path, err := exec.LookPath(name)
+	if err != nil {
+		missing(t, err)
+	}
+	return path
+}
+
+// missing ends a test that lacks something: it skips, but fails in CI.
+func missing(t testing.TB, err error) {
+	t.Helper()
+	if os.Getenv("CI") == "" {
+		t.Skip(err)
+	}
+	t.Fatal(err)
 }
