@@ -16,74 +16,73 @@ import (
 var victims = map[string]struct {
 	live      func(t *testing.T, g *gateway, r *raw) // returns when the state is reached
 	committed string                                 // rows in the table afterwards
-	gated     bool                                   // the table gate is locked until the client is dead
 }{
-	"idle": {func(*testing.T, *gateway, *raw) {}, "0", false},
+	"idle": {func(*testing.T, *gateway, *raw) {}, "0"},
 	"in the middle of Query": {func(t *testing.T, g *gateway, r *raw) {
 		r.write(t, message('Q', 1<<20, make([]byte, 100_000)...))
 		active(t, g)
-	}, "0", false},
+	}, "0"},
 	"in the middle of Parse": {func(t *testing.T, g *gateway, r *raw) {
 		r.write(t, message('P', 1<<20, make([]byte, 100_000)...))
 		active(t, g)
-	}, "0", false},
+	}, "0"},
 	"in the middle of Bind": {func(t *testing.T, g *gateway, r *raw) {
 		r.send(t, &pgproto3.Parse{Query: "insert into rows select length($1)"}, &pgproto3.Flush{})
 		r.transcriptOf(t, 1)
 		r.write(t, message('B', 1<<20, make([]byte, 100_000)...))
-	}, "0", false},
+	}, "0"},
 	"after Execute, without Sync": {func(t *testing.T, g *gateway, r *raw) {
 		r.send(t, append(extended("insert into rows values (1)"), &pgproto3.Flush{})...)
 		r.transcriptOf(t, 3)
-	}, "0", false},
+	}, "0"},
 	"after Execute, running, without Sync": {func(t *testing.T, g *gateway, r *raw) {
 		r.send(t, append(extended("insert into rows select 1 from pg_sleep(60)"), &pgproto3.Flush{})...)
 		executing(t, g.upstream, "pg_sleep", "1")
-	}, "0", false},
+	}, "0"},
 	"idle in a block": {func(t *testing.T, g *gateway, r *raw) {
 		r.query(t, "begin; insert into rows values (1)")
 		r.transcript(t, 1)
-	}, "0", false},
+	}, "0"},
 	"idle in a block that has failed": {func(t *testing.T, g *gateway, r *raw) {
 		r.query(t, "begin; insert into rows values (1); select 1/0")
 		r.transcript(t, 1)
-	}, "0", false},
+	}, "0"},
 	"active in a block": {func(t *testing.T, g *gateway, r *raw) {
 		r.query(t, "begin; insert into rows values (1)")
 		r.transcript(t, 1)
 		r.query(t, "select pg_sleep(60)")
 		executing(t, g.upstream, "pg_sleep", "1")
-	}, "0", false},
+	}, "0"},
 	"while a statement runs": {func(t *testing.T, g *gateway, r *raw) {
 		r.query(t, throughGate)
 		executing(t, g.upstream, "pg_sleep", "1")
-	}, "1", true},
+	}, "1"},
 	"in the middle of COPY IN": {func(t *testing.T, g *gateway, r *raw) {
 		r.query(t, "copy rows from stdin")
 		r.transcriptOf(t, 1)
 		r.send(t, &pgproto3.CopyData{Data: []byte("1\n2\n")})
-	}, "0", false},
+	}, "0"},
 	"in the middle of a message of COPY IN": {func(t *testing.T, g *gateway, r *raw) {
 		r.query(t, "copy rows from stdin")
 		r.transcriptOf(t, 1)
 		r.write(t, message('d', 1<<20, []byte("1\n2\n")...))
-	}, "0", false},
+	}, "0"},
 	"in the middle of a result": {func(t *testing.T, g *gateway, r *raw) {
 		r.query(t, "select repeat('x', 1000) from generate_series(1, 100000)")
 		stuck(t, g)
-	}, "0", false},
+	}, "0"},
 	"in the middle of COPY OUT": {func(t *testing.T, g *gateway, r *raw) {
 		r.query(t, "copy (select repeat('x', 1000) from generate_series(1, 100000)) to stdout")
 		stuck(t, g)
-	}, "0", false},
+	}, "0"},
 	"while it holds an advisory lock": {func(t *testing.T, g *gateway, r *raw) {
 		r.query(t, "select pg_advisory_lock(7)")
 		r.transcript(t, 1)
-	}, "0", false},
+	}, "0"},
 	"while it holds a temporary table": {func(t *testing.T, g *gateway, r *raw) {
 		r.query(t, "create temporary table own (n int)")
 		r.transcript(t, 1)
-	}, "0", false},
+	}, "0"},
 }
 
 // active waits until a client holds the upstream.
@@ -106,10 +105,7 @@ func TestKilledClients(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := table(t, func(c *weir.Config) { c.Pool.StatementTimeout = 0 }) // it would end what weir has to
-			unlock := func() {}
-			if victim.gated {
-				unlock = gate(t, g)
-			}
+			unlock := gate(t, g)                                                // until the client is dead
 			r, p := g.apart(t)
 			victim.live(t, g, r)
 			p.kill(t)

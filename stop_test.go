@@ -68,6 +68,20 @@ func TestShutdownSendsIdleClientsAway(t *testing.T) {
 	deserted(t, g.upstream)
 }
 
+// commitsAndGoes has a client that is no longer welcome finish its transaction,
+// with a statement, and checks that it is sent away at the end.
+func (r *raw) commitsAndGoes(t testing.TB, sql string) {
+	t.Helper()
+	r.query(t, sql)
+	if got, want := r.transcript(t, 1), "C Z(T)"; got != want {
+		t.Errorf("in its transaction the client got %q, want %q", got, want)
+	}
+	r.query(t, "commit")
+	if got, want := r.transcript(t, 2), "C Z(I) E(57P01) EOF"; got != want {
+		t.Errorf("at its end the client got %q, want %q", got, want)
+	}
+}
+
 func TestShutdownLetsTransactionsFinish(t *testing.T) {
 	t.Parallel()
 	g := table(t)
@@ -76,14 +90,7 @@ func TestShutdownLetsTransactionsFinish(t *testing.T) {
 	r.transcript(t, 1)
 	stopped := g.shutdown(bounded(t))
 	until(t, "the gateway to drain", func() bool { return g.Ready(t.Context()) != nil })
-	r.query(t, "insert into rows values (1)")
-	if got, want := r.transcript(t, 1), "C Z(T)"; got != want {
-		t.Errorf("in the transaction: got %q, want %q", got, want)
-	}
-	r.query(t, "commit")
-	if got, want := r.transcript(t, 2), "C Z(I) E(57P01) EOF"; got != want {
-		t.Errorf("at its end: got %q, want %q", got, want)
-	}
+	r.commitsAndGoes(t, "insert into rows values (1)")
 	if err := ended(t, stopped); err != nil {
 		t.Error(err)
 	}
