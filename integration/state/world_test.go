@@ -5,6 +5,7 @@ package state_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"slices"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/weir-pg/weir"
+	_ "github.com/weir-pg/weir/internal/audit" // of each upstream that changes hands
 	"github.com/weir-pg/weir/internal/testpg"
 )
 
@@ -64,6 +66,7 @@ type world struct {
 	clients []*client
 	trace   []step // what was done
 	pids    [2]map[uint32]int
+	defects *defects
 }
 
 // acquire bounds the wait for an upstream: nothing in a script has to wait, so
@@ -80,7 +83,8 @@ func (g *ground) open(t testing.TB, pool int) *world {
 	cfg.Pool.AcquireTimeout = acquire
 	cfg.Pool.StatementTimeout = 0
 	cfg.ShutdownPause = 0
-	gw, err := weir.Open(t.Context(), cfg)
+	found := &defects{}
+	gw, err := weir.Open(t.Context(), cfg, weir.WithLogger(slog.New(slog.NewTextHandler(found, nil))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +96,7 @@ func (g *ground) open(t testing.TB, pool int) *world {
 		t.Fatal(err)
 	}
 	u.Host = gw.Addr().String()
-	return &world{ground: g, gateway: gw, through: u.String(), pool: pool}
+	return &world{ground: g, gateway: gw, through: u.String(), pool: pool, defects: found}
 }
 
 // close ends the gateway; the clients have left.
@@ -259,6 +263,14 @@ func (w *world) do(s step) *difference {
 	}
 	if !alike(got, want) {
 		return w.differ(got, want, "the answers differ")
+	}
+	return w.found()
+}
+
+// found returns what weir's log tells of defects as a difference.
+func (w *world) found() *difference {
+	if list := w.defects.take(); list != nil {
+		return w.differ(list, nil, "weir found a defect")
 	}
 	return nil
 }

@@ -26,6 +26,7 @@ type Upstream struct {
 	mixed    bool     // its currval and lastval may answer with values of several clients
 	bounded  bool     // it started with weir's own statement_timeout
 	relieved Settings // its settings when that was last found not to be in force; see relieve
+	audit    audit    // of tests
 
 	// cancels counts the cancel requests under way for it. Only the session
 	// that holds it is found by a cancel, so once it is let go of the count
@@ -126,7 +127,7 @@ func (x *exchange) attach(up *Upstream) bool {
 	x.up, x.status, x.synced = up, wire.Idle, true
 	x.changes.settled = x.s.settings
 	up.visit(x.s)
-	return x.check() && x.bring() && x.proven()
+	return x.check() && x.audited() && x.bring() && x.proven()
 }
 
 // lostUnused takes in that an upstream was lost before the request was sent. A

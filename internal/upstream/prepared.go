@@ -70,6 +70,15 @@ func (p *Prepared) Remove(s *Statement) {
 	}
 }
 
+// Names yields the names of the statements that the upstream has and has said so.
+func (p *Prepared) Names(yield func(string) bool) {
+	for s, e := range p.entries {
+		if e.Value.(*slot).confirmed && !yield(s.Name) {
+			return
+		}
+	}
+}
+
 // Clear notes that the upstream has no statements.
 func (p *Prepared) Clear() {
 	p.Unnamed = nil
