@@ -66,7 +66,8 @@ export function gatewayURL(): string {
   const text = variable('WEIR_HTTP_URL') ?? 'http://127.0.0.1:6433'
   if (!/^https?:$/.test(URL.canParse(text) ? new URL(text).protocol : '')) {
     throw new ConfigurationError(
-      `WEIR_HTTP_URL is ${JSON.stringify(text)}; set it to a URL such as http://127.0.0.1:6433.`,
+      // not its value, which may hold a password
+      'WEIR_HTTP_URL is no http:// or https:// URL; set it to one such as http://127.0.0.1:6433.',
     )
   }
   return text.replace(/\/+$/, '')

@@ -20,6 +20,7 @@ export interface Question {
 }
 
 export interface Answer {
+  /** what was asked, without user and password */
   url: string
   status: number
   text: string
@@ -32,8 +33,14 @@ export async function askGateway(question: Question): Promise<Answer> {
     return await exchange(url, question)
   } catch (error) {
     const reason = error instanceof Error ? error.message || String(error) : String(error)
-    throw new GatewayError(url, `weir did not answer (${reason})`, { cause: error })
+    throw new GatewayError(withoutCredentials(url), `weir did not answer (${reason})`, { cause: error })
   }
+}
+
+function withoutCredentials(url: string): string {
+  const shown = new URL(url)
+  shown.username = shown.password = ''
+  return shown.href
 }
 
 /** The answer's JSON, if its status is 200. */
@@ -62,7 +69,10 @@ function exchange(url: string, { method, body, timeoutMs, keepAlive }: Question)
     request.on('close', () => clearTimeout(timer))
     request.on('error', reject)
     request.on('response', (response) => {
-      read(response).then((text) => resolve({ url, status: response.statusCode ?? 0, text }), reject)
+      read(response).then(
+        (text) => resolve({ url: withoutCredentials(url), status: response.statusCode ?? 0, text }),
+        reject,
+      )
     })
     request.end(body === undefined ? undefined : JSON.stringify(body))
   })
