@@ -41,13 +41,27 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version,
+		Args:          noCommand,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	p := program{args: args, environ: environ, stdout: stdout, stderr: stderr}
+	root.SetFlagErrorFunc(func(c *cobra.Command, _ error) error {
+		return errors.New("no such flag: " + c.CommandPath() + " --help lists them")
+	})
 	root.AddCommand(p.runCommand(), p.devCommand(), p.configCommand(), p.versionCommand())
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	return root.ExecuteContext(ctx)
+}
+
+// noCommand refuses arguments that are no command. They are not repeated: one may
+// be a URL with its password, and the log is no place for it.
+func noCommand(_ *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return errors.New("unknown command: `weir run` serves clients, `weir --help` lists the others; the URL of PostgreSQL is --upstream or DATABASE_URL")
 }
 
 // program is what every subcommand needs of the world.

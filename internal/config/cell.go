@@ -55,7 +55,7 @@ func (s slot[C, T]) read(text string) (func(*C), bool) {
 
 func (s slot[C, T]) mask(text string) string {
 	if s.of.mask == nil {
-		return text
+		return maskStray(text)
 	}
 	return s.of.mask(text)
 }

@@ -4,23 +4,29 @@ package config
 
 import (
 	"errors"
-	"net/url"
 	"strings"
 )
 
-// dsn is a connection string taken apart just far enough to leave out some of
-// its parameters; what stays is byte for byte as it was.
+// dsn is a connection string taken apart. What stays of it is byte for byte as it
+// was. Whatever weir reads of a connection string, and whatever it shows of one,
+// comes from here: a string that cannot be taken apart with certainty is refused,
+// and nothing of it is shown, because any piece may be a piece of the password.
 type dsn struct {
 	head   string  // of a URL: everything before its parameters
 	params []param // of a key=value string: everything
 	isURL  bool
+
+	// In clear, of a URL's head. Parameters of the same meaning take precedence.
+	user, password string
+	hosts          []string
 }
 
 // param is one key with its value.
 type param struct {
-	key   string // in clear
-	value string // in clear
-	raw   string // as written
+	key    string // in clear
+	value  string // in clear
+	raw    string // as written
+	quoted bool   // the value has its end beyond doubt
 }
 
 // schemes are the two that libpq knows (libpq documentation, 34.1.1.2).
@@ -53,36 +59,6 @@ func schemeError(scheme string) error {
 	return errors.New("expected a URL that begins with postgres:// or postgresql://, or key=value pairs such as host=db user=app")
 }
 
-func parseURL(scheme, rest string) (dsn, error) {
-	start := 0 // a password may hold a question mark
-	if i := strings.IndexAny(rest, "@/"); i >= 0 && rest[i] == '@' {
-		start = i
-	}
-	mark := strings.IndexByte(rest[start:], '?')
-	if mark < 0 {
-		return dsn{head: scheme + rest, isURL: true}, nil
-	}
-	d := dsn{head: scheme + rest[:start+mark], isURL: true}
-	for raw := range strings.SplitSeq(rest[start+mark+1:], "&") {
-		if raw == "" {
-			continue
-		}
-		key, value, found := strings.Cut(raw, "=")
-		if !found {
-			return dsn{}, errors.New("a parameter has no value: write key=value; in a password, ? is %3F, / is %2F and @ is %40")
-		}
-		key, err := url.PathUnescape(key)
-		if err == nil {
-			value, err = url.PathUnescape(value)
-		}
-		if err != nil {
-			return dsn{}, errors.New("a parameter has a % that is not followed by two hexadecimal digits")
-		}
-		d.params = append(d.params, param{key, value, raw})
-	}
-	return d, nil
-}
-
 // parsePairs reads key = value and key = 'value', with backslash as escape, as
 // libpq's conninfo_parse does (fe-connect.c).
 func parsePairs(text string) (dsn, error) {
@@ -90,17 +66,23 @@ func parsePairs(text string) (dsn, error) {
 	for rest := strings.TrimLeft(text, spaces); rest != ""; rest = strings.TrimLeft(rest, spaces) {
 		key, after, found := strings.Cut(rest, "=")
 		key = strings.TrimRight(key, spaces)
-		if !found || key == "" || strings.ContainsAny(key, spaces) {
-			return dsn{}, errors.New("expected a URL that begins with postgres:// or key=value pairs such as host=db user=app")
+		if !found || !keyword.MatchString(key) {
+			return dsn{}, errors.New("expected a URL that begins with postgres:// or key=value pairs such as host=db user=app; a value with spaces is quoted, password='…'")
 		}
 		value, left, ok := cutValue(strings.TrimLeft(after, spaces))
 		if !ok {
 			return dsn{}, errors.New("the quote of a value is not closed")
 		}
-		d.params = append(d.params, param{key, value, strings.TrimRight(rest[:len(rest)-len(left)], spaces)})
+		if left != "" && strings.IndexByte(spaces, left[0]) < 0 {
+			return dsn{}, errors.New(`a quote ends in the middle of a value: inside quotes, ' is \' and \ is \\`)
+		}
+		d.params = append(d.params, param{
+			key: key, value: value, raw: strings.TrimRight(rest[:len(rest)-len(left)], spaces),
+			quoted: strings.HasPrefix(strings.TrimLeft(after, spaces), "'"),
+		})
 		rest = left
 	}
-	return d, nil
+	return d, d.check()
 }
 
 const spaces = " \t\n\v\f\r"
@@ -157,10 +139,10 @@ func (d dsn) get(key string) string {
 }
 
 // plain returns a parameter whose value needs no escaping.
-func plain(key, value string) param { return param{key, value, key + "=" + value} }
+func plain(key, value string) param { return param{key: key, value: value, raw: key + "=" + value} }
 
 // rename returns p under another name, with its value as it was written.
 func (p param) rename(key string) param {
 	_, value, _ := strings.Cut(p.raw, "=")
-	return param{key, p.value, key + "=" + value}
+	return param{key: key, value: p.value, raw: key + "=" + value, quoted: p.quoted}
 }

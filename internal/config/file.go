@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +24,7 @@ func (l *loader) readFile(path string, from origin) {
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		l.wrong(configFlag, from, path, "cannot read the file: "+cause(err))
+		l.wrong(configFlag, from, maskStray(path), "cannot read the file: "+cause(err))
 		return
 	}
 	leaves, err := parse(text)
@@ -33,13 +34,21 @@ func (l *loader) readFile(path string, from origin) {
 	case errors.As(err, &syntax):
 		row, column := syntax.Position()
 		where := fmt.Sprintf("%s:%d:%d", l.file, row, column)
-		l.mistakes = append(l.mistakes, Mistake{Where: where, Problem: "not TOML: " + strings.TrimPrefix(syntax.Error(), "toml: ")})
+		l.mistakes = append(l.mistakes, Mistake{Where: where, Problem: "not TOML: " + withoutText(syntax)})
 	case err != nil:
-		l.mistakes = append(l.mistakes, Mistake{Where: l.file, Problem: "not TOML: " + strings.TrimPrefix(err.Error(), "toml: ")})
+		l.mistakes = append(l.mistakes, Mistake{Where: l.file, Problem: "not TOML: " + withoutText(err)})
 	}
 	for _, one := range leaves {
 		l.takeLeaf(one)
 	}
+}
+
+// character is what an error of the parser repeats of the file. It may be the
+// first of a password that lacks its quotes.
+var character = regexp.MustCompile(`U\+[0-9A-Fa-f]+ '.+?'`)
+
+func withoutText(err error) string {
+	return character.ReplaceAllString(strings.TrimPrefix(err.Error(), "toml: "), "…")
 }
 
 // at is the origin of what begins at a line of the file.

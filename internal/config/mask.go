@@ -13,8 +13,8 @@ func stars(text string) string {
 	return hidden
 }
 
-// maskURL hides the passwords of a connection string. Where it is not certain
-// what is a password, it shows nothing but the scheme.
+// maskURL hides the passwords of a connection string. Of one that cannot be taken
+// apart it shows nothing but the scheme.
 func maskURL(text string) string {
 	d, err := parseDSN(text)
 	if err != nil {
@@ -22,10 +22,7 @@ func maskURL(text string) string {
 	}
 	d.head = maskHead(d.head)
 	for i, p := range d.params {
-		if d.isURL && strings.Contains(p.raw, "@") {
-			return maskAll(text) // a password with a question mark that was not escaped
-		}
-		if strings.Contains(p.key, "password") {
+		if isSecret(p.key) {
 			d.params[i] = plain(p.key, hidden)
 		}
 	}
@@ -41,17 +38,23 @@ func maskAll(text string) string {
 	return stars(text)
 }
 
-// maskHead hides what is between the first colon after the scheme and the last
-// at sign: a password that should have been escaped may hold either.
+// maskHead hides what is between the first colon after the scheme and the at sign,
+// of which parseURL lets no more than one pass.
 func maskHead(head string) string {
 	scheme, rest, _ := strings.Cut(head, "://")
-	end := strings.LastIndexByte(rest, '@')
-	if end < 0 {
+	who, where, found := strings.Cut(rest, "@")
+	user, _, secret := strings.Cut(who, ":")
+	if !found || !secret {
 		return head
 	}
-	user, _, found := strings.Cut(rest[:end], ":")
-	if !found {
-		return head
+	return scheme + "://" + user + ":" + hidden + "@" + where
+}
+
+// maskStray hides a connection string in the value of a setting that is no place
+// for one.
+func maskStray(text string) string {
+	if strings.Contains(text, "://") || strings.Contains(text, "@") {
+		return maskAll(text)
 	}
-	return scheme + "://" + user + ":" + hidden + rest[end:]
+	return text
 }

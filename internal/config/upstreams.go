@@ -3,6 +3,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"regexp"
@@ -81,9 +82,9 @@ func (l *loader) checkURL(key string, text *string) (*pgconn.Config, bool) {
 	}
 	*text = clean
 	l.Notices = append(l.Notices, notices...)
-	parsed, err := pgconn.ParseConfig(clean)
+	parsed, err := readURL(clean)
 	if err != nil {
-		l.wrong(key, from, masked, reason(err))
+		l.wrong(key, from, masked, err.Error())
 		return nil, false
 	}
 	for _, host := range hosts(parsed) {
@@ -96,13 +97,31 @@ func (l *loader) checkURL(key string, text *string) (*pgconn.Config, bool) {
 	return parsed, true
 }
 
-// reason is pgconn's error without the connection string that it quotes.
-func reason(err error) string {
+// readURL reads a connection string that CleanURL has returned. The error quotes
+// nothing of it that may be secret.
+func readURL(clean string) (*pgconn.Config, error) {
+	d, err := parseDSN(clean)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := pgconn.ParseConfig(clean)
+	if err != nil {
+		return nil, d.reason(err)
+	}
+	return parsed, d.agrees(parsed)
+}
+
+// reason is pgconn's error without the connection string that it quotes, which it
+// masks as well as it can.
+func (d *dsn) reason(err error) error {
 	text := err.Error()
 	if i := strings.LastIndex(text, "`: "); i >= 0 {
 		text = text[i+len("`: "):]
 	}
-	return text
+	if strings.HasPrefix(text, "failed to parse") || d.quotes(text) {
+		return errors.New("libpq's rules do not allow this connection string: " + encode)
+	}
+	return errors.New(text)
 }
 
 // hosts returns all servers that a connection may go to.
