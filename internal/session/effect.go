@@ -19,6 +19,7 @@ import (
 type effect struct {
 	kinds     sqltext.Kinds
 	sets      bool     // settings, for longer than the transaction
+	locals    bool     // settings that may be in a statement's key, for the transaction only
 	touches   bool     // settings that PostgreSQL does not report
 	hidden    []string // those among them that PostgreSQL does not list either
 	resets    []reset  // statements that give a setting its default
@@ -40,9 +41,10 @@ const touching = 1<<sqltext.Set | 1<<sqltext.Reset | 1<<sqltext.ResetAll | 1<<sq
 // that calls nothing, and show that quickly.
 func effectOf(text []byte) effect {
 	if i := bytes.IndexByte(text, ';'); i < 0 || i == len(text)-1 {
-		kind := sqltext.First(text).Kind
+		first := sqltext.First(text)
+		kind := first.Kind
 		if plain&(1<<kind) != 0 && bytes.IndexByte(text, '(') < 0 && !mentions(kind, text) {
-			return effect{kinds: 1 << kind}
+			return effect{kinds: 1 << kind, locals: kind == sqltext.SetLocal && !meaningless[first.Name]}
 		}
 	}
 	sum := sqltext.Scan(text)
@@ -107,6 +109,7 @@ func (e *effect) addSets(text []byte) {
 			return
 		}
 		e.addReset(text, st, count)
+		e.locals = e.locals || st.Kind == sqltext.SetLocal && !meaningless[st.Name]
 		if touching&(1<<st.Kind) != 0 && (!followed[st.Name] || st.Name == "search_path") {
 			e.add(st.Name)
 		}

@@ -121,7 +121,12 @@ func (x *exchange) renew(hurt *injury) bool {
 	// one with the new columns. Those who have the old one keep it, so that
 	// PostgreSQL tells them.
 	d := x.s.env.dictionary
-	fresh := d.intern([]byte(hurt.st.Text), []byte(hurt.st.OIDs), hurt.st.meaning)
+	var fresh *statement
+	if hurt.st.alone {
+		fresh = d.copyOf(hurt.st)
+	} else {
+		fresh = d.intern([]byte(hurt.st.Text), []byte(hurt.st.OIDs), hurt.st.meaning)
+	}
 	defer d.release(fresh)
 	if !x.toUp.replaysDescribe() && !x.sameRows(hurt.st, fresh) {
 		return false

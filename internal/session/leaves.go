@@ -11,6 +11,7 @@ import (
 // when it is answered, see left.
 func (x *exchange) leaves(e effect) {
 	x.asking |= e.kinds
+	x.altered = x.altered || e.alters()
 	x.redefines = x.redefines || e.kinds&redefining != 0
 	x.changes.sets = x.changes.sets || e.sets
 	x.changes.touched = x.changes.touched || e.touches

@@ -77,7 +77,7 @@ func (x *exchange) parseUnseen(size int) bool {
 		return true
 	}
 	x.send()
-	st := &statement{unseen: true, clients: 1}
+	st := &statement{unseen: true, alone: true, clients: 1}
 	x.due.push(answer{kind: 'P', unnamed: true, st: st, before: x.s.unnamed})
 	x.s.unnamed = st
 	x.up.Prepared.Unnamed = &st.Statement
@@ -96,6 +96,9 @@ func (x *exchange) parseUnnamed(m wire.ParseMessage, st *statement, size int) {
 
 // statementFor returns the statement that a Parse defines.
 func (x *exchange) statementFor(m wire.ParseMessage) *statement {
+	if x.unsure() && unaffected&(1<<sqltext.First(m.Text).Kind) == 0 {
+		return x.s.env.dictionary.private(m.Text, m.OIDs, x.s.meaning)
+	}
 	return x.s.env.dictionary.intern(m.Text, m.OIDs, x.s.meaning)
 }
 
@@ -296,6 +299,7 @@ func (x *exchange) bind(size int) bool {
 	if x.unsettled(name, st) {
 		return false
 	}
+	st = x.ownIfUnsure(st, kept)
 	if st != nil && st.effect.kinds&listenKind != 0 && x.awaitHub(wire.Bind, size) {
 		return true
 	}
@@ -425,6 +429,7 @@ func (x *exchange) describe(size int) bool {
 	if x.unsettled(name, st) {
 		return false
 	}
+	st = x.ownIfUnsure(st, kept)
 	x.send()
 	x.prepare(st, name)
 	x.due.push(answer{kind: 'D', st: st, name: kept})

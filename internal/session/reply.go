@@ -216,6 +216,7 @@ func (x *exchange) ready(size int) {
 		x.synced = true
 		x.asking = 0
 		x.redefined()
+		x.altered = x.altered && x.status != wire.Idle
 		if x.aims != nil && x.status == wire.Idle && x.hurt == nil {
 			x.unaim("")
 		}

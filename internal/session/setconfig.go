@@ -36,6 +36,8 @@ func (e *effect) addSetConfigs(text []byte) {
 func (e *effect) addSetConfig(call []byte) {
 	args, ok := arguments(call)
 	if ok && len(args) == 3 && slices.Contains(always, string(args[2])) {
+		name := bytes.Trim(args[0], "'")
+		e.locals = e.locals || len(name) != len(args[0])-len("''") || !meaningless[string(name)]
 		return // like SET LOCAL
 	}
 	e.sets, e.touches = true, true

@@ -154,23 +154,6 @@ func (s Settings) without(name string) (Settings, *string) {
 	return settingsOf(m), &value
 }
 
-// meaning returns those settings that change what the text of a statement
-// means, as part of the key of a shared statement (PostgreSQL: a plan is
-// analysed again under another search_path, but its result types may differ).
-func (s Settings) meaning() string {
-	if s == noSettings {
-		return ""
-	}
-	var b strings.Builder
-	m := s.values()
-	for _, name := range [...]string{"client_encoding", "default_text_search_config", "role", "search_path", "standard_conforming_strings"} {
-		if v, ok := m[name]; ok {
-			b.WriteString(name + "\x00" + v + "\x00")
-		}
-	}
-	return b.String()
-}
-
 // followed are the parameters that PostgreSQL reports with ParameterStatus and
 // that a client may set for its session, by their names in lower case.
 var followed = map[string]bool{

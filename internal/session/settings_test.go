@@ -41,3 +41,38 @@ func TestClientWithoutANameHasNone(t *testing.T) {
 		}
 	}
 }
+
+func TestOnlySettingsThatMatterAreInAKey(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		settings map[string]string
+		want     string
+	}{
+		{nil, ""},
+		{map[string]string{"application_name": "a", "statement_timeout": "1", "work_mem": "4MB", "default_transaction_read_only": "on"}, ""},
+		{map[string]string{"application_name": "a", "timezone": "UTC"}, "timezone\x00UTC\x00"},
+		{map[string]string{"role": "bob", "enable_seqscan": "off", "app.tenant": "7", "lock_timeout": "1"}, "app.tenant\x007\x00enable_seqscan\x00off\x00role\x00bob\x00"},
+	} {
+		if got := settingsOf(tt.settings).meaning(); got != tt.want {
+			t.Errorf("%v: got %q, want %q", tt.settings, got, tt.want)
+		}
+	}
+}
+
+func TestOnlyWhatMayChangeAMeaningMakesItUnsure(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"select 1": false, "begin": false, "commit": false, "insert into t values (1)": false, "set transaction read only": false,
+		"set local statement_timeout to 1": false, "set local lock_timeout = '1s'; select 2": false,
+		"select set_config('work_mem', '1MB', true)": false, "select nextval('s')": false, "select pg_advisory_lock(1)": false,
+		"set local search_path to a": true, "set local time zone 'UTC'": true, "select 1; set local role bob": true,
+		"select set_config('app.tenant', $1, true)": true, "select set_config($1, $2, true)": true,
+		"set timezone to 'UTC'": true, "reset all": true, "create temp table t (n int)": true, "alter table t add b int": true,
+		"do $$ begin end $$": true, "call p()": true, "discard temp": true, "update pg_settings set setting = 'x'": true,
+	} {
+		e := effectOf([]byte(text))
+		if got := e.alters(); got != want {
+			t.Errorf("%s: alters %t, want %t", text, got, want)
+		}
+	}
+}

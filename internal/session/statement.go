@@ -38,6 +38,7 @@ type statement struct {
 	meaning string       // the settings that change what the text means
 	hash    uint64
 	schema  uint64      // the count of changes of the schema when it was made
+	alone   bool        // one client's own: nobody else ever uses it
 	unseen  bool        // too long to be kept: only the upstream it was sent to has it
 	proven  atomic.Bool // PostgreSQL has accepted it
 
@@ -107,18 +108,39 @@ func (d *Dictionary) intern(text, oids []byte, meaning string) *statement {
 	return s
 }
 
-// private returns a statement of its own, for a text too long to share.
+// private returns a statement for one client alone.
 func (d *Dictionary) private(text, oids []byte, meaning string) *statement {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.newLocked(text, oids, meaning)
+	s := d.newLocked(text, oids, meaning)
+	s.alone = true
+	return s
+}
+
+// copyOf returns a statement like st for one client alone.
+func (d *Dictionary) copyOf(st *statement) *statement {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return &statement{
+		Statement: upstream.Statement{Name: d.nameLocked(), Text: st.Text, OIDs: st.OIDs},
+		kind:      st.kind,
+		effect:    st.effect,
+		meaning:   st.meaning,
+		alone:     true,
+		clients:   1,
+	}
+}
+
+// nameLocked returns a name that no statement has had.
+func (d *Dictionary) nameLocked() string {
+	d.last++
+	return namePrefix + strconv.FormatUint(d.last, 36)
 }
 
 func (d *Dictionary) newLocked(text, oids []byte, meaning string) *statement {
-	d.last++
 	return &statement{
 		Statement: upstream.Statement{
-			Name: namePrefix + strconv.FormatUint(d.last, 36),
+			Name: d.nameLocked(),
 			Text: string(text),
 			OIDs: string(oids),
 		},

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package weir_test
+
+import (
+	"fmt"
+	neturl "net/url"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/weir-pg/weir/internal/testpg"
+)
+
+// Statements are shared only where nobody can tell. Each case is what two or three
+// clients do, once on PostgreSQL itself and once through weir, and all that they
+// get must be the same.
+//
+// A step is a client's letter and what it sends: SQL, as a simple query;
+// "prepare NAME SQL" and "run NAME", each a group; "new NAME SQL", both in one;
+// "unnamed SQL", which is prepared only, and "rerun", which runs that;
+// "all SQL | SQL", groups of unnamed statements in one write. Client "x" is not weir's:
+// it is connected to PostgreSQL. "hold" and "release" of it are of a
+// pool of two: they begin and end a block of a client beside, so that the others
+// get the other connection.
+var sharing = map[string]struct {
+	steps []string
+}{
+	"timezone":            twoSessions("set timezone to 'UTC'", "set timezone to 'America/New_York'", "select extract(epoch from timestamptz '2024-07-01')"),
+	"datestyle":           twoSessions("set datestyle to 'ISO, DMY'", "set datestyle to 'ISO, MDY'", "select date '01/02/2024' - date '2024-01-01'"),
+	"intervalstyle":       twoSessions("set intervalstyle to 'postgres'", "set intervalstyle to 'sql_standard'", "select extract(epoch from interval '-1 2:03:04')"),
+	"transform null":      twoSessions("set transform_null_equals to on", "set transform_null_equals to off", "select count(*) from (values (null::int)) v (a) where a = null"),
+	"null in arrays":      twoSessions("set array_nulls to off", "set array_nulls to on", "select ('{null}'::text[])[1] is null"),
+	"xmloption":           twoSessions("set xmloption to content", "set xmloption to document", "select xml 'abc'"),
+	"digits of a float":   twoSessions("set extra_float_digits to -10", "set extra_float_digits to 3", "select (0.1::float8 + 0.2::float8)::text"),
+	"bytea output":        twoSessions("set bytea_output to escape", "set bytea_output to hex", "select '\\x41'::bytea::text"),
+	"search_path":         twoSessions("set search_path to sa", "set search_path to sb", "select * from st"),
+	"role":                twoSessions("set role alice", "set role bob", "select mine()"),
+	"authorization":       twoSessions("set session authorization alice", "set session authorization bob", "select mine()"),
+	"authorization alone": twoSessions("select 1", "set session authorization bob", "select mine()"),
+	"placeholder":         twoSessions("set app.tenant to 'a'", "set app.tenant to 'b'", "select tenant()"),
+	"set_config":          twoSessions("select set_config('app.tenant', 'a', false)", "select set_config('app.tenant', 'b', false)", "select tenant()"),
+	"plan":                twoSessions("set enable_seqscan to off", "select 1", "select n from falling where n > 0 limit 1"),
+	"plan of others":      twoSessions("select 1", "set enable_seqscan to off", "select n from falling where n > 0 limit 1"),
+
+	"role, for the transaction": {[]string{
+		"a set role alice", "a new s select mine()", "a run s",
+		"b set role alice", "b prepare s select mine()", "b begin", "b set local role bob", "b run s", "b rollback", "b run s",
+		"c set role alice", "c begin", "c set local role bob", "c new s select mine()", "c rollback", "c run s",
+	}},
+	"authorization, for the transaction": {[]string{
+		"a new s select mine()", "a run s",
+		"b prepare s select mine()", "b begin", "b set local session authorization bob", "b run s", "b rollback",
+		"c begin", "c set local session authorization bob", "c new s select mine()", "c rollback",
+	}},
+	"plan, for the transaction": {[]string{
+		"a begin", "a set local enable_seqscan to off", "a new s select n from falling where n > 0 limit 1", "a commit",
+		"b new s select n from falling where n > 0 limit 1", "b run s",
+		"c new s select n from falling where n > 0 limit 1", "c begin", "c set local enable_seqscan to off", "c new t select n from falling where n > 0 limit 1", "c commit",
+	}},
+	"set_config, for the transaction": {[]string{
+		"a begin", "a select set_config('app.tenant', 'a', true)", "a new s select tenant()", "a commit",
+		"b begin", "b select set_config('app.tenant', 'b', true)", "b new s select tenant()", "b commit",
+		"c begin", "c select set_config('app.tenant', 'b', true)", "c new s select tenant()", "c commit",
+	}},
+	"set in a block": {[]string{
+		"a new s select tenant()", "a run s",
+		"b begin", "b set app.tenant to 'b'", "b new s select tenant()", "b commit",
+		"a begin", "a set app.tenant to 'c'", "a new t select tenant()", "a commit", "a new u select tenant()",
+	}},
+	"role in a block": {[]string{
+		"a new s select mine()", "a run s",
+		"b begin", "b set role bob", "b new s select mine()", "b rollback", "b new s select mine()",
+	}},
+	"role for a statement that is there": {[]string{
+		"a set role alice", "a new s select mine()", "a run s",
+		"b set role alice", "b prepare s select mine()", "b set role bob", "b run s",
+	}},
+	"placeholder for a statement that is there": {[]string{
+		"a set app.tenant to 'a'", "a new s select tenant()", "a run s",
+		"b set app.tenant to 'a'", "b prepare s select tenant()", "b set app.tenant to 'b'", "b run s",
+		"c set app.tenant to 'a'", "c new s select tenant()",
+	}},
+	"unnamed": {[]string{
+		"a set app.tenant to 'a'", "a unnamed select tenant()", "a rerun",
+		"b set app.tenant to 'a'", "b unnamed select tenant()",
+		"b prepare s set app.tenant to 'b'", "b run s", "b rerun", "c set app.tenant to 'b'", "c unnamed select tenant()", "c rerun",
+	}},
+	"sent together": {[]string{
+		"a new s select n from falling where n > 0 limit 1",
+		"b together set enable_seqscan to off | s select n from falling where n > 0 limit 1",
+		"c new s select n from falling where n > 0 limit 1", "c run s",
+	}},
+	"search_path twice in a block": {[]string{
+		"a begin", "a set search_path to sa", "a new s1 select * from st", "a set search_path to sb", "a new s2 select * from st", "a commit",
+	}},
+	"search_path for the transaction": {[]string{
+		"a set search_path to sa", "a new s select * from st", "a run s",
+		"a begin", "a set local search_path to sb", "a new s2 select * from st", "a commit", "a run s", "a new s3 select * from st",
+	}},
+	"search_path by set_config": {[]string{
+		"a set search_path to sa", "a new s select * from st", "a run s",
+		"a begin", "a select set_config('search_path', 'sb', true)", "a new s2 select * from st", "a commit", "a run s",
+	}},
+	"alter in a block": {[]string{
+		"a create table w (a int)", "a insert into w values (1)", "a new s select * from w",
+		"a begin", "a alter table w add b int default 2", "a new s2 select * from w", "a rollback", "a new s3 select * from w", "a run s",
+	}},
+	"alter in a block, kept": {[]string{
+		"a create table w2 (a int)", "a insert into w2 values (1)", "a new s select * from w2",
+		"a begin", "a alter table w2 add b int default 2", "a new s2 select * from w2", "a commit", "a new s3 select * from w2", "b new s select * from w2",
+	}},
+	"temporary table in a block": {[]string{
+		"a create table v (a int)", "a new s select * from v",
+		"a begin", "a create temp table v (a int, b int)", "a new s2 select * from v", "a rollback", "a new s3 select * from v",
+	}},
+	"temporary table": {[]string{
+		"a create table v2 (a int)", "a new s select * from v2",
+		"a create temp table v2 (a int, b int)", "a new s2 select * from v2", "a drop table pg_temp.v2", "a new s3 select * from v2", "b new s select * from v2",
+	}},
+	"temporary table by DO": {[]string{
+		"a create table v3 (a int)", "a new s select * from v3",
+		"a begin", "a do $$begin execute 'create temp table v3 (a int, b int)'; end$$", "a new s2 select * from v3", "a rollback", "a new s3 select * from v3",
+	}},
+	"savepoint": {[]string{
+		"a set search_path to sa", "a new s select * from st",
+		"a begin", "a savepoint x", "a set search_path to sb", "a new s2 select * from st", "a rollback to x", "a new s3 select * from st", "a commit", "a run s",
+	}},
+}
+
+// twoSessions is the case of one client after another, each with its settings.
+func twoSessions(one, other, sql string) struct{ steps []string } {
+	return struct{ steps []string }{[]string{
+		"a " + one, "a new s " + sql, "a run s",
+		"b " + other, "b new s " + sql, "b run s",
+		"a run s", "a new s2 " + sql,
+	}}
+}
+
+const sharingSetup = `
+	drop schema if exists sa cascade; drop schema if exists sb cascade; drop schema public cascade; create schema public;
+	grant all on schema public to public;
+	create schema sa; create table sa.st as select 1 as a; grant all on schema sa to public;
+	create schema sb; create table sb.st as select 1 as b, 2 as c; grant all on schema sb to public;
+	create function mine() returns int immutable language plpgsql as 'begin return 1; end';
+	revoke all on function mine() from public;
+	grant execute on function mine() to alice;
+	create function tenant() returns text immutable language plpgsql as 'begin return current_setting(''app.tenant'', true); end';
+	create table falling (n int primary key);
+	insert into falling select generate_series(500, 1, -1);
+	analyze falling;`
+
+// sharer plays a client of a case.
+type sharer struct{ *raw }
+
+func TestSharedStatementsAreNobodysBusiness(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	role := func() string {
+		u, err := neturl.Parse(testpg.Role(t, url, ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.User.Username()
+	}
+	named := strings.NewReplacer("alice", role(), "bob", role())
+	g := open(t, url, poolOf(1))
+	admin, err := pgx.Connect(bounded(t), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = admin.Close(bounded(t)) })
+	for name, c := range sharing {
+		t.Run(name, func(t *testing.T) {
+			play := func(dial func() *raw) []string {
+				must(t, admin, named.Replace(sharingSetup))
+				clients := make(map[string]*sharer)
+				var got []string
+				for _, step := range c.steps {
+					who, what, _ := strings.Cut(step, " ")
+					if clients[who] == nil {
+						clients[who] = &sharer{dial()}
+					}
+					got = append(got, step+": "+clients[who].do(t, named.Replace(what)))
+				}
+				for _, c := range clients {
+					_ = c.Close()
+				}
+				return got
+			}
+			want := play(func() *raw {
+				conn, err := pgconn.Connect(bounded(t), url)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return hijack(t, conn)
+			})
+			got := play(func() *raw { return g.raw(t) })
+			for i := range want {
+				if got[i] != want[i] {
+					t.Errorf("through weir\n\t%s\nPostgreSQL itself\n\t%s", got[i], want[i])
+				}
+			}
+		})
+	}
+}
+
+// Settings that no text's meaning and no plan depends on do not divide clients.
+func TestStatementsAreSharedByClientsOfAllTimeouts(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), poolOf(1))
+	for i, set := range []string{
+		"set application_name to 'a'", "set statement_timeout to '1h'", "set work_mem to '33MB'",
+		"begin; set local lock_timeout to '1h'", "begin; select set_config('work_mem', '8MB', true)",
+		"begin; set transaction isolation level serializable",
+	} {
+		s := sharer{g.raw(t)}
+		s.do(t, set)
+		if got, want := s.do(t, "new s select 'shared'"), `?column?(25) ["shared"] Z`; !strings.HasPrefix(got, want) {
+			t.Errorf("%s: got %s, want %s", set, got, want)
+		}
+		s.do(t, "rollback")
+		if got, want := s.do(t, "select count(*) from pg_prepared_statements where statement ~ '^select .shared'"), `count(20) ["1"] Z(I)`; got != want {
+			t.Errorf("client %d, %s: got %s, want %s", i, set, got, want)
+		}
+	}
+}
+
+// do sends a step and returns the answer.
+func (s *sharer) do(t *testing.T, what string) string {
+	t.Helper()
+	verb, rest, _ := strings.Cut(what, " ")
+	name, sql, _ := strings.Cut(rest, " ")
+	switch verb {
+	case "prepare":
+		s.send(t, preparing(name, sql)...)
+	case "run":
+		s.send(t, running(name, false)...)
+	case "new":
+		s.send(t, append([]pgproto3.FrontendMessage{&pgproto3.Parse{Name: name, Query: sql}}, running(name, true)...)...)
+	case "unnamed":
+		s.send(t, preparing("", rest)...)
+	case "rerun":
+		s.send(t, running("", false)...)
+	case "together":
+		first, second, _ := strings.Cut(rest, " | ")
+		name, sql, _ = strings.Cut(second, " ")
+		s.send(t, append(group(first), append([]pgproto3.FrontendMessage{&pgproto3.Parse{Name: name, Query: sql}}, running(name, true)...)...)...)
+		return s.values(t, 2)
+	default:
+		s.query(t, what)
+	}
+	return s.values(t, 1)
+}
+
+// values reads up to n ReadyForQuery and returns what came, with the names of
+// columns and the values.
+func (s *sharer) values(t *testing.T, n int) string {
+	t.Helper()
+	var words []string
+	for {
+		m, err := s.front.Receive()
+		if err != nil {
+			t.Fatalf("after %q: %v", words, err)
+		}
+		switch m := m.(type) {
+		case *pgproto3.RowDescription:
+			for _, f := range m.Fields {
+				words = append(words, fmt.Sprintf("%s(%d)", f.Name, f.DataTypeOID))
+			}
+		case *pgproto3.DataRow:
+			words = append(words, fmt.Sprintf("%q", m.Values))
+		case *pgproto3.ErrorResponse:
+			words = append(words, m.Code, m.Message)
+		case *pgproto3.ReadyForQuery:
+			words = append(words, word(m))
+			if n--; n == 0 {
+				return strings.Join(words, " ")
+			}
+		}
+	}
+}
