@@ -58,19 +58,16 @@ func (r reset) own(start Settings) (own [][2]string) {
 	return own
 }
 
-// appendTo appends the SELECT that sets the client's own, nothing where it began
-// like the upstream.
-func (r reset) appendTo(b []byte, start Settings) []byte {
-	s := script{sql: b}
-	for i, own := range r.own(start) {
-		if i == 0 {
-			s.add("SELECT ")
-		} else {
-			s.add(",")
-		}
-		s.config(own[0], own[1], r.kind == sqltext.SetLocal)
+// statements returns those that set the client's own; none where it began like
+// the upstream. SET needs no snapshot, so that the characteristics of the
+// transaction can still be set after it (PostgreSQL: check_transaction_isolation).
+func (r reset) statements(l *lore, start Settings) (list []string) {
+	for _, own := range r.own(start) {
+		s := script{lore: l}
+		s.give(own[0], own[1], r.kind == sqltext.SetLocal)
+		list = append(list, string(s.sql))
 	}
-	return s.sql
+	return list
 }
 
 // insertions are the statements that weir has added to a simple query.
@@ -79,16 +76,19 @@ type insertions struct {
 	done int // statements that have ended
 }
 
-// insertion is one of them.
+// insertion is some of them in a row.
 type insertion struct {
-	count  int // statements in front of it
-	at     int // characters in front of it in the client's text
-	length int // its characters
+	count      int // statements in front of them
+	statements int
+	at         int // characters in front of them in the client's text
+	length     int // their characters
 }
 
 // next reports whether the next answer is that of an insertion.
 func (s *insertions) next() bool {
-	return s != nil && slices.ContainsFunc(s.list, func(i insertion) bool { return i.count == s.done })
+	return s != nil && slices.ContainsFunc(s.list, func(i insertion) bool {
+		return i.count <= s.done && s.done < i.count+i.statements
+	})
 }
 
 // ended notes that a statement of the query has ended.
@@ -100,30 +100,33 @@ func (s *insertions) ended() {
 
 // followed returns the text of a simple query with what has to follow its
 // resets, and nil where nothing has to.
-func (e effect) followed(text []byte, start Settings) ([]byte, *insertions) {
+func (e effect) followed(text []byte, l *lore, start Settings) ([]byte, *insertions) {
 	if e.resets == nil {
 		return nil, nil
 	}
 	var out []byte
 	added := &insertions{}
-	from := 0
+	from, statements := 0, 0
 	for _, r := range e.resets {
 		if r.kind == sqltext.DiscardAll {
 			continue // it is alone in its text: what follows is up to bring
 		}
-		n := len(out) + r.end - from
 		out = append(out, text[from:r.end]...)
 		from = r.end
-		out = append(out, "\n;"...) // what is in front may end in a comment
-		if out = r.appendTo(out, start); len(out) == n+len("\n;") {
-			out = out[:n]
+		own := r.statements(l, start)
+		if len(own) == 0 {
 			continue
 		}
+		n := len(out)
+		out = append(out, "\n;"...) // what is in front may end in a comment
+		out = append(out, strings.Join(own, ";")...)
 		added.list = append(added.list, insertion{
-			count:  r.count + 1 + len(added.list),
-			at:     utf8.RuneCount(text[:r.end]),
-			length: utf8.RuneCount(out[n:]),
+			count:      r.count + 1 + statements,
+			statements: len(own),
+			at:         utf8.RuneCount(text[:r.end]),
+			length:     utf8.RuneCount(out[n:]),
 		})
+		statements += len(own)
 	}
 	if added.list == nil {
 		return nil, nil
@@ -137,21 +140,19 @@ const restored = namePrefix + "+"
 // restore follows the Execute of a reset in its own group.
 func (x *exchange) restore(st *statement) {
 	for _, r := range st.effect.resets {
-		sql := r.appendTo(nil, x.s.start)
-		if len(sql) == 0 {
-			continue
+		for _, sql := range r.statements(x.pool().lore.Load(), x.s.start) {
+			x.up.Prepared.Unnamed = &someStatement
+			x.due.push(answer{kind: 'P', fate: swallowed, unnamed: true})
+			x.due.push(answer{kind: 'B', fate: swallowed})
+			x.due.push(answer{kind: 'E', fate: swallowed})
+			x.due.push(answer{kind: 'C', fate: swallowed})
+			x.toUp.insert(func(out []byte) []byte {
+				out = wire.AppendParse(out, "", sql, []byte{0, 0})
+				out = wire.AppendBind(out, restored, "")
+				out = wire.AppendExecute(out, restored)
+				return wire.AppendTarget(out, wire.Close, wire.Portal, restored)
+			})
 		}
-		x.up.Prepared.Unnamed = &someStatement
-		x.due.push(answer{kind: 'P', fate: swallowed, unnamed: true})
-		x.due.push(answer{kind: 'B', fate: swallowed})
-		x.due.push(answer{kind: 'E', fate: swallowed})
-		x.due.push(answer{kind: 'C', fate: swallowed})
-		x.toUp.insert(func(out []byte) []byte {
-			out = wire.AppendParse(out, "", sql, []byte{0, 0})
-			out = wire.AppendBind(out, restored, "")
-			out = wire.AppendExecute(out, restored)
-			return wire.AppendTarget(out, wire.Close, wire.Portal, restored)
-		})
 	}
 }
 

@@ -241,7 +241,7 @@ func (x *exchange) query(size int) bool {
 	if e.signals {
 		x.aimText(text)
 	}
-	followed, added := e.followed(text, x.s.start)
+	followed, added := e.followed(text, x.pool().lore.Load(), x.s.start)
 	if added == nil {
 		x.toUp.keep(size)
 	} else {

@@ -97,6 +97,26 @@ func (s *script) set(name, value string) {
 	}
 }
 
+// give writes one setting as a SET, whatever it is. Only a list that SET would
+// write in another way takes a query.
+func (s *script) give(name, value string, local bool) {
+	if quotedLists[name] && !s.lore.lists(value) {
+		s.add("SELECT ")
+		s.config(name, value, local)
+		return
+	}
+	s.add("SET ")
+	if local {
+		s.add("LOCAL ")
+	}
+	s.add(quoteName(name), " TO")
+	if quotedLists[name] {
+		s.list(value)
+	} else {
+		s.quote(value)
+	}
+}
+
 // config writes a call of set_config.
 func (s *script) config(name, value string, local bool) {
 	s.add("pg_catalog.set_config(")
@@ -123,9 +143,10 @@ func (s *script) quote(value string) {
 // where needed. SET with one string would make it a single identifier
 // (PostgreSQL: GUC_LIST_QUOTE).
 var quotedLists = map[string]bool{
-	"local_preload_libraries": true,
-	"search_path":             true,
-	"temp_tablespaces":        true,
+	"local_preload_libraries":   true,
+	"search_path":               true,
+	"session_preload_libraries": true,
+	"temp_tablespaces":          true,
 }
 
 // list writes a list of identifiers as the values of a SET that gives this very

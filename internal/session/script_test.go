@@ -2,7 +2,10 @@
 
 package session
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // testLore is a little of what PostgreSQL tells.
 var testLore = loreOf(map[string]string{
@@ -50,6 +53,40 @@ func TestScriptTakesASessionFromSomeSettingsToOthers(t *testing.T) {
 	var none *lore
 	if got := none.replay(nil, noSettings, settingsOf(m{"work_mem": "1"})); got.sure {
 		t.Error("a script is sure although PostgreSQL has told nothing")
+	}
+}
+
+// PostgreSQL refuses SET TRANSACTION once a query has run, which SET is not.
+func TestSettingsAreGivenBackWithoutAQuery(t *testing.T) {
+	t.Parallel()
+	start := settingsOf(map[string]string{"a.b": "it's", "role": "x", "search_path": `"$user", public`, "session_authorization": "y", "work_mem": "1"})
+	for text, want := range map[string]string{
+		"reset all; select 1":                    `reset all` + "\n;" + `SET "a"."b" TO E'it''s';SET "search_path" TO E'$user', E'public';SET "work_mem" TO E'1'; select 1`,
+		"set local work_mem to default":          `set local work_mem to default` + "\n;" + `SET LOCAL "work_mem" TO E'1'`,
+		"reset session authorization;reset role": `reset session authorization` + "\n;" + `SET "session_authorization" TO E'y';SET "role" TO E'x';reset role` + "\n;" + `SET "role" TO E'x'`,
+		"reset lock_timeout":                     "",
+	} {
+		got, added := effectOf([]byte(text)).followed([]byte(text), testLore, start)
+		if string(got) != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+		statements := 0
+		if added != nil {
+			for range strings.Count(text, ";") + 1 + strings.Count(want, "SET ") {
+				if added.next() {
+					statements++
+				}
+				added.ended()
+			}
+		}
+		if statements != strings.Count(want, "SET ") {
+			t.Errorf("%s: %d answers are weir's own, want %d", text, statements, strings.Count(want, "SET "))
+		}
+	}
+	odd := settingsOf(map[string]string{"search_path": "a,b"})
+	text := "reset search_path"
+	if got, _ := effectOf([]byte(text)).followed([]byte(text), testLore, odd); string(got) != text+"\n;SELECT pg_catalog.set_config( E'search_path', E'a,b',false)" {
+		t.Errorf("a list in another form is given back by %s", got)
 	}
 }
 
