@@ -35,6 +35,7 @@ type answer struct {
 	st      *statement      // Parse, Bind, Describe, Execute: the statement, where it matters
 	before  *statement      // Parse, Close of the unnamed statement: what it was
 	prev    *prepared       // Close: what name stood for
+	portal  *portalNote     // Bind: its portal; mostly nil
 	opens   bool            // Execute of weir's own: the block is open after it
 	pins    reasons         // Query, Bind, FunctionCall: what it may leave behind
 	copies  int             // Query, Execute, Sync: how many ends of a copy were sent after it

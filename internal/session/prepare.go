@@ -321,13 +321,13 @@ func (x *exchange) bind(size int) bool {
 	}
 	x.send()
 	st = x.aimed(st)
-	x.notePortal(portal, st)
+	was := x.notePortal(portal, st)
 	if other := x.aimBind(st, rest); other != nil {
 		st = other
 	} else {
 		x.prepare(st, name)
 	}
-	x.due.push(answer{kind: 'B', st: st, pins: pins, name: kept})
+	x.due.push(answer{kind: 'B', st: st, pins: pins, name: kept, portal: was})
 	x.rename(wire.Bind, size, wire.HeaderSize+len(portal)+1, name, st)
 	return true
 }
@@ -398,18 +398,37 @@ func (s *statement) forgets() bool {
 	return forgetful&(1<<s.kind) != 0 && (s.kind != sqltext.Deallocate || s.target != nil)
 }
 
-// notePortal remembers a portal whose statement has to be noticed when it runs.
-func (x *exchange) notePortal(portal []byte, st *statement) {
-	if st != nil && (st.effect.resets != nil || x.follows(1<<st.kind) || st.forgets()) {
-		if x.portals == nil {
-			x.portals = make(map[string]*statement)
-		}
-		x.portals[string(portal)] = st
+// portalNote is what was known of a portal before a Bind.
+type portalNote struct {
+	name      string
+	was, made *statement // before and after it, nil where nothing had to be noticed
+}
+
+// notePortal remembers a portal whose statement has to be noticed when it runs,
+// which may be in a later group of its transaction. It returns what to do should
+// the Bind fail, nil for nothing.
+func (x *exchange) notePortal(portal []byte, st *statement) *portalNote {
+	notices := st != nil && (st.effect.resets != nil || x.follows(1<<st.kind) || st.forgets())
+	if !notices && len(x.portals) == 0 {
+		return nil
+	}
+	note := &portalNote{name: string(portal), was: x.portals[string(portal)]}
+	if notices {
+		note.made = st
+	}
+	x.setPortal(note.name, note.made)
+	return note
+}
+
+func (x *exchange) setPortal(name string, st *statement) {
+	if st == nil {
+		delete(x.portals, name)
 		return
 	}
-	if len(x.portals) > 0 {
-		delete(x.portals, string(portal))
+	if x.portals == nil {
+		x.portals = make(map[string]*statement)
 	}
+	x.portals[name] = st
 }
 
 // describe handles Describe.

@@ -224,7 +224,9 @@ func (x *exchange) ready(size int) {
 			x.occupy()
 		}
 		x.copying = false
-		clear(x.portals)
+		if x.status == wire.Idle {
+			clear(x.portals)
+		}
 	}
 	x.lift()
 }

@@ -69,6 +69,10 @@ func (x *exchange) undo(a *answer, failed bool) {
 		x.undoUnnamed(a, false)
 	case a.kind == 'C' && a.prev != nil:
 		x.undoClose(a)
+	case a.portal != nil:
+		if x.portals[a.portal.name] == a.portal.made {
+			x.setPortal(a.portal.name, a.portal.was)
+		}
 	case a.kind == 'Q':
 		x.up.Prepared.Unnamed = &someStatement
 	}
