@@ -176,6 +176,17 @@ func (s *settler) run(t *testing.T, text, how string) string {
 	return out.String()
 }
 
+// say runs a simple query and gives its answer.
+func (s *settler) say(t *testing.T, sql string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var out strings.Builder
+	results, err := s.conn.Exec(ctx, sql).ReadAll()
+	show(&out, results, err)
+	return out.String()
+}
+
 // show writes results down.
 func show(out *strings.Builder, results []*pgconn.Result, err error) {
 	for _, r := range results {

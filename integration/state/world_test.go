@@ -74,7 +74,7 @@ type world struct {
 const acquire = 30 * time.Second
 
 // open starts a gateway with a pool of so many upstreams.
-func (g *ground) open(t testing.TB, pool int) *world {
+func (g *ground) open(t testing.TB, pool int, change ...func(*weir.Config)) *world {
 	t.Helper()
 	cfg := weir.DefaultConfig()
 	cfg.Upstream = g.behind
@@ -83,6 +83,9 @@ func (g *ground) open(t testing.TB, pool int) *world {
 	cfg.Pool.AcquireTimeout = acquire
 	cfg.Pool.StatementTimeout = 0
 	cfg.ShutdownPause = 0
+	for _, c := range change {
+		c(&cfg)
+	}
 	found := &defects{}
 	gw, err := weir.Open(t.Context(), cfg, weir.WithLogger(slog.New(slog.NewTextHandler(found, nil))))
 	if err != nil {

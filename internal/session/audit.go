@@ -43,7 +43,7 @@ func (x *exchange) audited() bool {
 		return true
 	}
 	h := &Handover{
-		Settings:   up.settings.values(),
+		Settings:   up.given().values(),
 		Statements: slices.Sorted(up.Prepared.Names),
 		Mixed:      up.mixed,
 		Began:      last.began,

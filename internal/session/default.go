@@ -140,6 +140,9 @@ const restored = namePrefix + "+"
 // restore follows the Execute of a reset in its own group.
 func (x *exchange) restore(st *statement) {
 	for _, r := range st.effect.resets {
+		if r.kind == sqltext.DiscardAll {
+			continue // see giveBack
+		}
 		for _, sql := range r.statements(x.pool().lore.Load(), x.s.start) {
 			x.up.Prepared.Unnamed = &someStatement
 			x.due.push(answer{kind: 'P', fate: swallowed, unnamed: true})

@@ -26,14 +26,15 @@ type exchange struct {
 	due      answers
 
 	// up is the upstream connection while one is held; nobody else uses it then.
-	up      *Upstream
-	status  byte                  // the transaction state in the last ReadyForQuery
-	synced  bool                  // nothing was sent to up since its last ReadyForQuery
-	copying bool                  // up is copying in: the client's data are not answered
-	dying   bool                  // up has said that it is about to go
-	fatal   []byte                // the error with which PostgreSQL ended the connection
-	portals map[string]*statement // open portals whose statement has to be noticed when it runs
-	meter   meter
+	up        *Upstream
+	status    byte                  // the transaction state in the last ReadyForQuery
+	synced    bool                  // nothing was sent to up since its last ReadyForQuery
+	copying   bool                  // up is copying in: the client's data are not answered
+	dying     bool                  // up has said that it is about to go
+	discarded bool                  // DISCARD ALL has run in the group under way, and what follows has not come yet
+	fatal     []byte                // the error with which PostgreSQL ended the connection
+	portals   map[string]*statement // open portals whose statement has to be noticed when it runs
+	meter     meter
 
 	// The client's next messages wait,
 	barrier bool // but not its data, until all answers are in
@@ -94,7 +95,7 @@ func (x *exchange) run() {
 		case x.up != nil && x.keeps() && x.between() && x.s.unwelcome() != nil && !x.leaving:
 			farewell := *x.s.unwelcome()
 			x.refuse(&farewell)
-		case x.up != nil && x.changes.touched && x.finished():
+		case x.up != nil && x.changes.touched && x.between():
 			x.learn()
 		case x.up != nil && x.finished():
 			x.letGo()

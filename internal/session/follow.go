@@ -12,7 +12,8 @@ type changes struct {
 	reported map[string]string // the parameters that were, as PostgreSQL had reported them before
 	touched  bool              // some may have been changed that PostgreSQL does not report
 	hidden   []string          // those of them that have to be asked for by name
-	former   Settings          // the client's before DISCARD ALL, until its group ends; else zero
+	former   Settings          // the client's before DISCARD ALL, until PostgreSQL has reported what it changed; else zero
+	reports  []byte            // of DISCARD ALL, for the end of the group
 }
 
 // forgotten is c of a client without an upstream, on the storage that it has.

@@ -21,14 +21,18 @@ func (x *exchange) learn() {
 	names := append(x.changes.hidden, hiddenIn(x.s.settings)...)
 	names = append(names, hiddenIn(x.up.settings)...)
 	x.changes.touched, x.changes.hidden = false, nil
+	held := x.keeps()
 	has, err := x.inquire(names, x.s.start)
 	if err != nil {
 		x.discardUpstream("it did not say what settings it has: " + err.Error())
+		if held {
+			x.bereave(err)
+		}
 		return
 	}
-	x.up.settings = settingsOf(has)
 	wants := x.s.start.values()
-	unrelieve(has)
+	x.unrelieve(has)
+	x.up.settings = settingsOf(has)
 	maps.Copy(wants, has)
 	x.s.changeSettings(settingsOf(wants))
 	x.changes.settled = x.s.settings

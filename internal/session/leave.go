@@ -97,6 +97,7 @@ func (x *exchange) reset() {
 	}
 	x.up.Prepared.Clear()
 	x.up.settings, x.up.visitor, x.up.mixed = noSettings, 0, false
+	x.up.unrelieve()
 	if held != 0 {
 		shown, err := x.probe()
 		if err != nil || shown != 0 {

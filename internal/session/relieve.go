@@ -25,7 +25,7 @@ const noTimeout = "2147483647"
 // was lost with it; what the client asked is still to be looked at.
 func (x *exchange) relieve() bool {
 	up := x.up
-	if !up.bounded || !x.synced || x.status == wire.Failed || up.relieved == up.settings {
+	if !up.bounded || !x.synced || x.status == wire.Failed || up.relieved || up.relief == up.settings {
 		return true
 	}
 	inBlock := x.status != wire.Idle
@@ -37,9 +37,9 @@ func (x *exchange) relieve() bool {
 	case err != nil || inBlock:
 		return true // PostgreSQL refused; or it lasts for the block
 	case has[statementTimeout] != "":
-		up.settings = up.settings.with(statementTimeout, noTimeout)
+		up.relieved = true
 	}
-	up.relieved = up.settings
+	up.relief = up.settings
 	return true
 }
 
@@ -47,17 +47,32 @@ func (x *exchange) relieve() bool {
 // one is only tried.
 func (e *effect) waits() bool { return e.pins&locks != 0 && !e.tentative }
 
-// fits reports whether the upstream has the client's settings, or those of a
-// pinned client but for what relieve did.
+// fits reports whether the upstream has the client's settings. What relieve did
+// stays for as long as the client is pinned.
 func (x *exchange) fits() bool {
-	return x.up.settings == x.s.settings || x.s.pin != nil && x.up.settings == x.up.relieved
+	return x.up.settings == x.s.settings && (!x.up.relieved || x.s.pin != nil)
 }
 
-// unrelieve takes out of the settings that a session was found to have what
+// given is what the upstream has been given, with what relieve did.
+func (u *Upstream) given() Settings {
+	if u.relieved && u.settings != unknownSettings {
+		return u.settings.with(statementTimeout, noTimeout)
+	}
+	return u.settings
+}
+
+// unrelieve notes that what relieve did is over.
+func (u *Upstream) unrelieve() { u.relieved, u.relief = false, Settings{} }
+
+// unrelieve takes out of the settings that the upstream was found to have what
 // relieve set, which is not the client's.
-func unrelieve(has map[string]string) {
-	if has[statementTimeout] == noTimeout {
+func (x *exchange) unrelieve(has map[string]string) {
+	switch {
+	case !x.up.relieved:
+	case has[statementTimeout] == noTimeout:
 		delete(has, statementTimeout)
+	default:
+		x.up.unrelieve()
 	}
 }
 

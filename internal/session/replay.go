@@ -75,14 +75,15 @@ func loreOf(rows map[string]string, asked Settings) *lore {
 // bring gives the upstream the client's settings.
 func (x *exchange) bring() bool {
 	up, s := x.up, x.s
-	if up.settings == s.settings {
+	if up.settings == s.settings && !up.relieved {
 		return true
 	}
-	script := x.pool().lore.Load().replay(x.advance.script[:0], up.settings, s.settings)
+	from := up.given()
+	script := x.pool().lore.Load().replay(x.advance.script[:0], from, s.settings)
 	x.advance.script = script.sql
-	if script.sure && s.accepted && s.shield() {
+	if script.sure && s.accepted && !x.keeps() && s.shield() {
 		x.goAhead()
-	} else if err := x.bringWaiting(); err != nil {
+	} else if err := x.bringWaiting(from); err != nil {
 		if x.up != nil {
 			// The server refused: that is an answer to the client.
 			s.refused = err
@@ -93,14 +94,49 @@ func (x *exchange) bring() bool {
 		return false
 	}
 	up.settings = s.settings
+	up.unrelieve()
 	return true
+}
+
+// bringAgain is bring where the client has the upstream already. What the last
+// transaction has set comes before what is remembered. A client that held
+// something there and loses it over this is sent away.
+func (x *exchange) bringAgain() bool {
+	held, address := x.keeps(), x.up.Address()
+	if x.changes.touched {
+		x.learn()
+	}
+	if x.up != nil && (x.fits() || x.bring()) {
+		return true
+	}
+	if held && !x.leaving {
+		err := x.s.refused
+		if x.s.refused = nil; err == nil {
+			err = connectionLost(address)
+		}
+		x.bereave(err)
+	}
+	return false
+}
+
+// giveBack brings what the client began with after a DISCARD ALL inside a group of
+// messages, before the rest of the group. PostgreSQL has committed it by itself,
+// whatever becomes of that (xact.c: PreventInTransactionBlock), so this must not
+// be part of the rest's transaction either.
+func (x *exchange) giveBack(typ byte, size int) bool {
+	x.discarded, x.synced = false, true
+	if !x.bringAgain() && x.s.refused != nil && typ == wire.Sync {
+		x.refuseRequest(wire.Flush, 0) // the Sync comes after it
+		return true
+	}
+	return x.leaving || x.request(typ, size)
 }
 
 // bringWaiting runs the script and waits for its end. PostgreSQL reads a text in
 // the encoding that the session has, so where the client's is another one and
 // its settings are not all ASCII, that comes first.
-func (x *exchange) bringWaiting() error {
-	from, to := x.up.settings, x.s.settings
+func (x *exchange) bringWaiting(from Settings) error {
+	to := x.s.settings
 	encoding, _ := to.get("client_encoding")
 	if had, _ := from.get("client_encoding"); had == encoding || isASCII(to.encoded.Value()) {
 		return x.command(string(x.advance.script))

@@ -138,12 +138,10 @@ func (x *exchange) noticeTag(a *answer, tag []byte) {
 		x.unpin(^reasons(0), a)
 		x.changes.touched, x.up.mixed = false, false
 		x.s.unlistenAll()
-		if a != nil && a.kind == 'E' {
-			x.up.settings = x.s.start // see restore
-		} else {
-			x.changes.former = x.s.settings
-			x.up.settings = noSettings
-		}
+		x.discarded = a != nil && a.kind == 'E'
+		x.changes.former = x.s.settings
+		x.up.settings = noSettings
+		x.up.unrelieve()
 		x.s.changeSettings(x.s.start)
 		fallthrough
 	case bytes.Equal(tag, tagDeallocateAll):
@@ -178,6 +176,9 @@ func (x *exchange) ready(size int) {
 	}
 	if x.notes != nil && !a.own() {
 		x.tellNotes()
+	}
+	if x.changes.reports != nil && !a.own() {
+		x.report()
 	}
 	if x.listen.undo.open && !a.own() {
 		x.endUnlisten(x.status == wire.Idle)
@@ -254,7 +255,9 @@ func (x *exchange) parameter(size int) {
 	n, v := string(name), string(value)
 	before := x.up.Params[n]
 	x.up.Params[n] = v
-	if x.changes.former != (Settings{}) && x.reportStart(n, size) {
+	if x.changes.former != (Settings{}) {
+		x.reportDiscarded(n, v)
+		x.toClient.discard(size)
 		return
 	}
 	if a := x.due.first(); a == nil || a.kind != internal && a.kind != ahead {
@@ -263,20 +266,29 @@ func (x *exchange) parameter(size int) {
 	x.pass(size)
 }
 
-// reportStart reports what the client gets back after DISCARD ALL, where the
-// upstream reports what it started with itself. It returns false for a parameter
-// of which the client said nothing at login: there the two are the same.
-func (x *exchange) reportStart(name string, size int) bool {
+// reportDiscarded reports a parameter that DISCARD ALL has changed. The upstream
+// reports what it started with itself, where the client gets back what it asked
+// for at login. What is reported while weir brings that, in the middle of a group,
+// waits for the end of the group, as it does in PostgreSQL.
+func (x *exchange) reportDiscarded(name, value string) {
 	lower := strings.ToLower(name)
-	own, ok := x.s.start.values()[lower]
-	if !ok {
-		return false
+	if own, ok := x.s.start.get(lower); ok {
+		if former, _ := x.changes.former.get(lower); former == own {
+			return
+		}
+		value = own
 	}
-	x.toClient.discard(size)
-	if x.changes.former.values()[lower] != own {
-		x.toClient.insert(func(out []byte) []byte { return wire.AppendParameterStatus(out, name, own) })
+	if a := x.due.first(); a != nil && a.own() {
+		x.changes.reports = wire.AppendParameterStatus(x.changes.reports, name, value)
+		return
 	}
-	return true
+	x.toClient.insert(func(out []byte) []byte { return wire.AppendParameterStatus(out, name, value) })
+}
+
+// report reports at the end of a group what had to wait for it.
+func (x *exchange) report() {
+	x.toClient.insert(func(out []byte) []byte { return append(out, x.changes.reports...) })
+	x.changes.reports = nil
 }
 
 // failure handles ErrorResponse.

@@ -43,6 +43,8 @@ func (x *exchange) request(typ byte, size int) bool {
 		// An error that answers a Flush would leave nobody knowing what is due.
 		x.refuse(violation("malformed message of type %q; the connection is closed", typ))
 		return true
+	case x.discarded && x.up != nil:
+		return x.giveBack(typ, size)
 	case typ == wire.Sync:
 		return x.sync(size)
 	case x.s.skipping:
@@ -61,7 +63,7 @@ func (x *exchange) request(typ byte, size int) bool {
 		return false
 	case x.s.skipping || x.up == nil:
 		return true // refused, and answered
-	case x.synced && !x.fits() && !x.bring():
+	case x.synced && x.status == wire.Idle && !x.fits() && !x.bringAgain():
 		return x.s.refused != nil && x.acquire(typ, size) // refused; lost, it asks for another
 	case x.copying:
 		return x.copyIn(typ, size)
@@ -117,6 +119,9 @@ func (x *exchange) sync(size int) bool {
 		x.s.skipping = false
 		x.s.settleGuesses()
 		status := x.s.endGroup()
+		if x.changes.reports != nil {
+			x.report()
+		}
 		x.toClient.insert(func(out []byte) []byte { return wire.AppendReady(out, status) })
 		return true
 	}

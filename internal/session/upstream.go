@@ -25,7 +25,8 @@ type Upstream struct {
 	visitor  uint32   // the client that had it last, by process id; 0 where its sequences are those of a new one
 	mixed    bool     // its currval and lastval may answer with values of several clients
 	bounded  bool     // it started with weir's own statement_timeout
-	relieved Settings // its settings when that was last found not to be in force; see relieve
+	relieved bool     // that is lifted for the session, beside settings; see relieve
+	relief   Settings // its settings when relieve last looked, zero where it has to look again
 	audit    audit    // of tests
 
 	// cancels counts the cancel requests under way for it. Only the session
@@ -159,11 +160,13 @@ func (x *exchange) detach() *Upstream {
 	if x.status != wire.Idle {
 		x.s.changeSettings(x.changes.settled) // what a lost block had set is rolled back
 	}
+	reports := x.changes.reports // are of the group, which may go on elsewhere
 	x.changes = x.changes.forgotten()
+	x.changes.reports = reports
 	x.remains = remains{}
 	x.s.setPin(0)
 	x.s.yieldPlace()
-	x.copying, x.barrier, x.fence, x.cancelled, x.opened, x.dying = false, false, false, false, false, false
+	x.discarded, x.copying, x.barrier, x.fence, x.cancelled, x.opened, x.dying = false, false, false, false, false, false, false
 	x.listen = listening{}
 	clear(x.portals)
 	return up

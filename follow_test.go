@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package weir_test
+
+import (
+	"testing"
+
+	"github.com/weir-pg/weir"
+	"github.com/weir-pg/weir/internal/testpg"
+)
+
+// keepingScripts are what a client does that keeps its connection, a simple query
+// at a time.
+var keepingScripts = map[string][]string{
+	"role ended":       {"set role pg_monitor", "select pg_advisory_lock(1)", "reset role", "set application_name = 'x'", "select pg_advisory_unlock(1)"},
+	"role taken":       {"select pg_advisory_lock(1)", "set role pg_monitor", "set application_name = 'x'", "select pg_advisory_unlock(1)", "reset role"},
+	"role of old":      {"set role pg_monitor", "create temp table mine ()", "reset role", "set timezone = 'Asia/Tokyo'", "drop table mine"},
+	"authorization":    {"set session authorization pg_monitor", "select pg_advisory_lock(1)", "set role pg_read_all_stats", "set timezone = 'Asia/Tokyo'", "reset session authorization", "set application_name = 'y'", "select pg_advisory_unlock(1)"},
+	"role in a block":  {"select pg_advisory_lock(1)", "begin; set local role pg_monitor", "set timezone = 'Asia/Tokyo'", "set application_name = 'y'", "commit", "select pg_advisory_unlock(1)"},
+	"to a savepoint":   {"select pg_advisory_lock(1)", "begin", "savepoint a", "set role pg_monitor; set timezone = 'Asia/Tokyo'", "rollback to a", "set application_name = 'y'", "commit", "select pg_advisory_unlock(1)"},
+	"local":            {"set work_mem = '7MB'", "select pg_advisory_lock(1)", "begin; set local timezone = 'Asia/Tokyo'", "commit", "reset work_mem", "set application_name = 'x'", "select pg_advisory_unlock(1)"},
+	"only in a block":  {"begin; select pg_advisory_xact_lock(1)", "set role pg_monitor; set timezone = 'Asia/Tokyo'", "set application_name = 'y'", "commit", "set application_name = 'z'"},
+	"discarded":        {"set role pg_monitor", "select pg_advisory_lock(1)", "reset role", "set work_mem = '7MB'", "discard all", "set application_name = 'y'"},
+	"set_config":       {"select pg_advisory_lock(1)", "select set_config('work_mem', '7MB', false), set_config('role', 'pg_monitor', false)", "set application_name = 'y'", "reset all; reset role", "set application_name = 'z'", "select pg_advisory_unlock(1)"},
+	"until it leaves":  {"set role pg_monitor; set work_mem = '7MB'", "select pg_advisory_lock(1)", "reset role", "set timezone = 'Asia/Tokyo'"},
+	"time-out changed": {"select pg_advisory_lock(1)", "set statement_timeout = 5000", "set timezone = 'Asia/Tokyo'", "reset statement_timeout; set work_mem = '7MB'", "select pg_advisory_unlock(1)"},
+}
+
+// modesOfKeeping are the ways in which a client may keep its connection.
+var modesOfKeeping = map[string]func(*weir.Config){
+	"time-out lifted": func(*weir.Config) {},
+	"no time-out":     func(c *weir.Config) { c.Pool.StatementTimeout = 0 },
+	"session mode":    func(c *weir.Config) { c.Pool.Mode = "session" },
+}
+
+// Weir lifts its own statement_timeout for clients that keep their connections.
+// Nothing else that they set changes by that, or by their keeping it, and nothing
+// of it is left when they let go.
+func TestSettingsOfAClientThatKeepsItsConnectionAreItsOwn(t *testing.T) {
+	t.Parallel()
+	server := testpg.URL(t)
+	direct := &gateway{upstream: server}
+	const shown = "select current_user, session_user, current_setting('role'), current_setting('application_name'), current_setting('work_mem'), current_setting('timezone')"
+	begins := []string{"work_mem=9MB", "timezone=Etc/UTC"}
+	for mode, change := range modesOfKeeping {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			alone, behind := testpg.Database(t, server), testpg.Database(t, server) // a lock is one database's
+			g := open(t, behind, poolOf(2), change)
+			other := g.settler(t, g.url(), begins...)
+			first := other.say(t, shown+"; show statement_timeout")
+			for name, steps := range keepingScripts {
+				want, got := direct.settler(t, alone, begins...), g.settler(t, g.url(), begins...)
+				for i, sql := range steps {
+					for _, sql := range []string{sql, shown} {
+						if want, got := want.say(t, sql), got.say(t, sql); got != want {
+							t.Errorf("%s: step %d, %s:\n%s\ndirectly:\n%s", name, i, sql, got, want)
+						}
+					}
+					if got := other.say(t, shown+"; show statement_timeout"); got != first {
+						t.Errorf("%s: after step %d another client has\n%s\nwant\n%s", name, i, got, first)
+					}
+				}
+				want.close(t)
+				got.close(t)
+			}
+		})
+	}
+}
