@@ -5,6 +5,7 @@ package weir_test
 import (
 	"fmt"
 	neturl "net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,10 +23,9 @@ import (
 // A step is a client's letter and what it sends: SQL, as a simple query;
 // "prepare NAME SQL" and "run NAME", each a group; "new NAME SQL", both in one;
 // "unnamed SQL", which is prepared only, and "rerun", which runs that;
-// "all SQL | SQL", groups of unnamed statements in one write. Client "x" is not weir's:
-// it is connected to PostgreSQL. "hold" and "release" of it are of a
-// pool of two: they begin and end a block of a client beside, so that the others
-// get the other connection.
+// "together SQL | NAME SQL", an unnamed and a new one in one write. Where there is a
+// client h, the pool is of two: in its block h keeps the connection on which the
+// others have prepared.
 var sharing = map[string]struct {
 	steps []string
 }{
@@ -125,6 +125,27 @@ var sharing = map[string]struct {
 		"a create table v3 (a int)", "a new s select * from v3",
 		"a begin", "a do $$begin execute 'create temp table v3 (a int, b int)'; end$$", "a new s2 select * from v3", "a rollback", "a new s3 select * from v3",
 	}},
+	"constants, elsewhere":                       elsewhere("set timezone to 'UTC'", "set timezone to 'Asia/Tokyo'", "show timezone", "select extract(epoch from timestamptz '2024-07-01')"),
+	"a date that is none, elsewhere":             elsewhere("set datestyle to 'ISO, DMY'", "set datestyle to 'ISO, MDY'", "show datestyle", "select date '13/02/2024' - date '2024-01-01'"),
+	"null in arrays, elsewhere":                  elsewhere("set array_nulls to off", "reset array_nulls", "show array_nulls", "select ('{null}'::text[])[1] is null"),
+	"tables of a path, elsewhere":                elsewhere("set search_path to sa", "set search_path to sb, sa", "show search_path", "select a from sa.st, secret"),
+	"quoted path, elsewhere":                     elsewhere(`set search_path to "$user", sa`, `set search_path to 'it''s', "$user", sa`, "show search_path", "select 1 from sa.st"),
+	"role, elsewhere":                            elsewhere("set role alice", "set role bob", "select current_user", "select mine()"),
+	"role that may not see the table, elsewhere": elsewhere("select 1", "set role bob", "select current_user", "select count(*) from hidden.secret"),
+	"role of a role, elsewhere":                  elsewhere("set session authorization alice", "set session authorization bob", "select current_user, session_user", "select current_user"),
+	"placeholder, elsewhere":                     elsewhere("set app.tenant to 'a'", "set app.tenant to 'b'", "show app.tenant", "select tenant()"),
+	"empty path, elsewhere":                      elsewhere("set search_path to ''", "set search_path to sa", "show search_path", "select a from sa.st"),
+	"savepoint, elsewhere": {[]string{
+		"a set timezone to 'UTC'", "a prepare s select extract(epoch from timestamptz '2024-07-01')", "h begin", "h select 1",
+		"a begin", "a savepoint x", "a set timezone to 'Asia/Tokyo'", "a run s", "a show timezone", "a rollback to x", "a show timezone", "a run s", "a commit", "a show timezone", "h rollback",
+	}},
+	"a failing statement, elsewhere": {[]string{
+		"a create table goes (n int)", "a set timezone to 'UTC'", "a prepare s select n, timestamptz '2024-07-01' from goes", "h begin", "h select 1",
+		"a set timezone to 'Asia/Tokyo'", "a alter table goes rename to gone", "a run s", "a show timezone", "a select 1", "h rollback",
+	}},
+	"unnamed, elsewhere": {[]string{
+		"a set timezone to 'UTC'", "a prepare z set timezone to 'Asia/Tokyo'", "a unnamed select extract(epoch from timestamptz '2024-07-01')", "h begin", "h select 1", "a run z", "a rerun", "a show timezone", "h rollback",
+	}},
 	"savepoint": {[]string{
 		"a set search_path to sa", "a new s select * from st",
 		"a begin", "a savepoint x", "a set search_path to sb", "a new s2 select * from st", "a rollback to x", "a new s3 select * from st", "a commit", "a run s",
@@ -140,11 +161,28 @@ func twoSessions(one, other, sql string) struct{ steps []string } {
 	}}
 }
 
+// elsewhere is the case of a statement that is prepared under one setting, and run
+// under another on another connection: set for good, in a transaction, and for the
+// transaction only.
+func elsewhere(one, other, ask, sql string) struct{ steps []string } {
+	local := "set local" + strings.TrimPrefix(other, "set")
+	if !strings.HasPrefix(other, "set") {
+		local = strings.Replace(other, "reset", "set local", 1) + " to default"
+	}
+	return struct{ steps []string }{[]string{
+		"a " + one, "a prepare s " + sql, "a prepare t " + sql, "a prepare u " + sql, "h begin", "h select 1",
+		"a begin", "a " + local, "a run s", "a " + ask, "a commit", "a " + ask,
+		"a begin", "a " + other, "a run t", "a " + ask, "a rollback", "a " + ask,
+		"a " + other, "a run u", "a " + ask,
+		"b " + one, "b new s " + sql, "b " + ask, "h rollback", "b run s", "a run u", "a run s", "a " + ask,
+	}}
+}
+
 const sharingSetup = `
-	drop schema if exists sa cascade; drop schema if exists sb cascade; drop schema public cascade; create schema public;
 	grant all on schema public to public;
 	create schema sa; create table sa.st as select 1 as a; grant all on schema sa to public;
 	create schema sb; create table sb.st as select 1 as b, 2 as c; grant all on schema sb to public;
+	create table sa.secret (n int); create schema hidden; create table hidden.secret (n int); grant select on all tables in schema hidden to public;
 	create function mine() returns int immutable language plpgsql as 'begin return 1; end';
 	revoke all on function mine() from public;
 	grant execute on function mine() to alice;
@@ -167,16 +205,17 @@ func TestSharedStatementsAreNobodysBusiness(t *testing.T) {
 		return u.User.Username()
 	}
 	named := strings.NewReplacer("alice", role(), "bob", role())
-	g := open(t, url, poolOf(1))
+	one, two := open(t, url, poolOf(1)), open(t, url, poolOf(2))
 	admin, err := pgx.Connect(bounded(t), url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = admin.Close(bounded(t)) })
+	must(t, admin, named.Replace(sharingSetup))
 	for name, c := range sharing {
 		t.Run(name, func(t *testing.T) {
 			play := func(dial func() *raw) []string {
-				must(t, admin, named.Replace(sharingSetup))
+				must(t, admin, "drop table if exists w, w2, v, v2, v3, goes, gone")
 				clients := make(map[string]*sharer)
 				var got []string
 				for _, step := range c.steps {
@@ -198,6 +237,10 @@ func TestSharedStatementsAreNobodysBusiness(t *testing.T) {
 				}
 				return hijack(t, conn)
 			})
+			g := one
+			if slices.Contains(c.steps, "h begin") {
+				g = two
+			}
 			got := play(func() *raw { return g.raw(t) })
 			for i := range want {
 				if got[i] != want[i] {

@@ -53,6 +53,7 @@ type exchange struct {
 	bound     *statement        // what was bound last
 	opened    bool              // the block that was held back is being opened
 	altered   bool              // something sent may have changed what statements mean; see unsure
+	varied    bool              // something sent may have changed settings
 	redefines bool              // the transaction may have changed the schema
 	vacated   []string          // databases that were freed for them
 	aims      []aim             // upstreams at which signals of this client may be on their way

@@ -12,6 +12,7 @@ import (
 func (x *exchange) leaves(e effect) {
 	x.asking |= e.kinds
 	x.altered = x.altered || e.alters()
+	x.varied = x.varied || e.varies()
 	x.redefines = x.redefines || e.kinds&redefining != 0
 	x.changes.sets = x.changes.sets || e.sets
 	x.changes.touched = x.changes.touched || e.touches

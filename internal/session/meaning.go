@@ -136,7 +136,13 @@ const shadowing = temps | parameters | loads | functions | unclear | opaque
 
 // alters reports whether after a statement another may mean something else.
 func (e *effect) alters() bool {
-	return e.sets || e.touches || e.locals || e.kinds&altering != 0 || e.pins&shadowing != 0
+	return e.varies() || e.kinds&altering != 0 || e.pins&shadowing != 0
+}
+
+// varies reports whether a statement may change settings, be it only for the
+// transaction.
+func (e *effect) varies() bool {
+	return e.sets || e.touches || e.locals || e.pins&(parameters|opaque) != 0
 }
 
 // unsure reports whether a text that the client sends now may mean something else

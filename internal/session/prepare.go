@@ -217,7 +217,7 @@ func (x *exchange) tooMuch(st *statement) bool {
 }
 
 // taken is a statement that every session accepts, whatever its settings are.
-var taken = &statement{Statement: upstream.Statement{Name: namePrefix + "!", OIDs: "\x00\x00"}}
+var taken = &statement{Statement: upstream.Statement{Name: namePrefix + "!", OIDs: "\x00\x00"}, kind: sqltext.Empty}
 
 // parseTwice has the server refuse a name that the client uses already, so that
 // the error and what it does to the transaction are the server's own. The name
@@ -240,11 +240,15 @@ func (x *exchange) ensure(st *statement) {
 		return
 	}
 	x.pool().stats.Parses.Add(x.shard(), 1)
+	back := x.asPrepared(st)
 	x.up.Prepared.Add(&st.Statement)
 	x.due.push(answer{kind: 'P', fate: swallowed, adds: true, st: st})
 	x.toUp.insert(func(out []byte) []byte {
 		return wire.AppendParse(out, st.Name, st.Text, []byte(st.OIDs))
 	})
+	if back != nil {
+		x.runOwn(back)
+	}
 }
 
 // someStatement stands for an unnamed statement that the upstream may have and
@@ -264,11 +268,15 @@ func (x *exchange) ensureUnnamed() {
 		})
 	case st != nil && x.up.Prepared.Unnamed != &st.Statement:
 		x.pool().stats.Parses.Add(x.shard(), 1)
+		back := x.asPrepared(st)
 		x.up.Prepared.Unnamed = &st.Statement
 		x.due.push(answer{kind: 'P', fate: swallowed, unnamed: true, st: st})
 		x.toUp.insert(func(out []byte) []byte {
 			return wire.AppendParse(out, "", st.Text, []byte(st.OIDs))
 		})
+		if back != nil {
+			x.runOwn(back)
+		}
 	}
 }
 

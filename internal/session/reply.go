@@ -217,7 +217,9 @@ func (x *exchange) ready(size int) {
 		x.synced = true
 		x.asking = 0
 		x.redefined()
-		x.altered = x.altered && x.status != wire.Idle
+		if x.status == wire.Idle {
+			x.altered, x.varied = false, false
+		}
 		if x.aims != nil && x.status == wire.Idle && x.hurt == nil {
 			x.unaim("")
 		}

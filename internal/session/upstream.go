@@ -156,7 +156,7 @@ func (x *exchange) detach() *Upstream {
 	}
 	x.s.settleGuesses()
 	x.s.link(nil, time.Time{})
-	x.up, x.bound, x.altered, x.redefines = nil, nil, false, false
+	x.up, x.bound, x.altered, x.varied, x.redefines = nil, nil, false, false, false
 	if x.status != wire.Idle {
 		x.s.changeSettings(x.changes.settled) // what a lost block had set is rolled back
 	}
