@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/weir-pg/weir/internal/pool"
+	"github.com/weir-pg/weir/internal/sqlstate"
 )
 
 // conn is an upstream connection without a socket.
@@ -181,9 +182,16 @@ func classify(err error) pool.Failure {
 		return pool.Failure{Kind: pool.Full}
 	case errors.Is(err, errPassword):
 		return pool.Failure{Kind: pool.Rejected, Client: passwordError}
+	case errors.Is(err, errLocal):
+		return pool.Failure{Kind: pool.Local, Client: localError}
 	}
 	return pool.Failure{Kind: pool.Down}
 }
+
+var (
+	errLocal   = errors.New("too many open files")
+	localError = &sqlstate.Error{Code: sqlstate.TooManyConnections, Message: "weir has no file descriptor left", Routine: sqlstate.QueueTimeout}
+)
 
 var errClosing = errors.New("closing")
 

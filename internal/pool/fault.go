@@ -21,6 +21,10 @@ const (
 	// Rejected: PostgreSQL does not want this role or database, and trying again
 	// changes nothing. Waiters get the failure at once if no connection is open.
 	Rejected
+	// Local: this machine has no room for the connection, a file descriptor for
+	// one. That says nothing of PostgreSQL. Waiters wait on, and get the failure at
+	// the end of the wait.
+	Local
 )
 
 // Failure is a failed connect, classified.

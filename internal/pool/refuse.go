@@ -21,7 +21,7 @@ func (p *Pool[C]) timeout(taken int) error {
 			return err
 		}
 	}
-	if f != nil && f.kind != Full && open == 0 {
+	if f != nil && (f.kind == Local && open < cfg.Max || f.kind != Full && open == 0) {
 		return f.client
 	}
 	if f == nil && open == 0 && connecting > 0 {

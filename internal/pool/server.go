@@ -208,8 +208,13 @@ func (s *Server) Recycle(why string) {
 
 // failed takes in that a connect which began at the given instant has failed, and
 // reports whether that is the server's state, which all pools share, and not
-// the business of one pool alone.
+// the business of one pool alone. One that this machine had no room for neither
+// begins nor ends an outage.
 func (s *Server) failed(f Failure, err error, began time.Duration) bool {
+	if f.Kind == Local {
+		s.abandoned(began)
+		return false
+	}
 	t := now()
 	s.mu.Lock()
 	s.connecting--

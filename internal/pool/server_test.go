@@ -253,3 +253,43 @@ func TestWhatWasIdleWhenAnOutageBeganIsCheckedBeforeUse(t *testing.T) {
 		closed(t, s, nil, pools...)
 	})
 }
+
+// TestALackOfDescriptorsIsNoOutage has a machine run out of them, while the server
+// is up and while it is down.
+func TestALackOfDescriptorsIsNoOutage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{}
+		shared := pool.NewServer(pool.ServerConfig{Name: "db.example:5432"})
+		p := pool.New(config(s, func(c *pool.Config[*conn]) { c.Server, c.AcquireTimeout = shared, 5*time.Second }))
+		one := mustAcquire(t, p, 0)
+		s.set(func(s *server) { s.fail = errLocal })
+		if e := <-wait(p, 0).ended; !errors.Is(e.err, localError) {
+			t.Errorf("a wait ended with %v, want %v", e.err, localError)
+		}
+		if st := shared.Status(); !st.Since.IsZero() || st.Outages != 0 {
+			t.Errorf("got %+v, want no outage", st)
+		}
+		if st := p.Status(); !st.Failing || !errors.Is(st.LastError, errLocal) {
+			t.Errorf("got %+v, want the failure to be shown", st)
+		}
+		w := wait(p, 0)
+		s.set(func(s *server) { s.fail = errDown })
+		time.Sleep(time.Second)
+		if st := shared.Status(); st.Outages != 1 {
+			t.Fatalf("got %+v, want an outage", st)
+		}
+		s.set(func(s *server) { s.fail = errLocal })
+		time.Sleep(2 * time.Second)
+		if st := shared.Status(); st.Since.IsZero() || st.Outages != 1 || errors.Is(st.Error, errLocal) {
+			t.Errorf("got %+v, want the outage to go on", st)
+		}
+		s.set(func(s *server) { s.fail = nil })
+		p.Release((<-w.ended).c)
+		p.Release(one)
+		if st := shared.Status(); !st.Since.IsZero() {
+			t.Errorf("got %+v, want the outage to be over", st)
+		}
+		closed(t, s, nil, p)
+	})
+}

@@ -163,6 +163,7 @@ var kinds = map[upstream.Failure]pool.Kind{
 	upstream.Down:     pool.Down,
 	upstream.Full:     pool.Full,
 	upstream.Rejected: pool.Rejected,
+	upstream.Local:    pool.Local,
 }
 
 // classify tells the pool what a failed connect means, and whose limit is reached.

@@ -65,20 +65,25 @@ func compareWeight(a, b failure) int { return a.weight() - b.weight() }
 
 func (f failure) weight() int {
 	if _, answered := errors.AsType[*pgconn.PgError](f.err); !answered {
-		if unreachable(f.err) {
-			return 0
+		switch errno := lack(f.err); {
+		case errno == syscall.EADDRNOTAVAIL:
+			return 0 // it may be that this machine does not have that kind of address
+		case errno != 0:
+			return 2 // the host was not tried
+		case unreachable(f.err):
+			return 1
 		}
-		return 1
+		return 3
 	}
 	switch {
 	case final(f.err):
-		return 5
+		return 7
 	case Classify(f.err) == Full:
-		return 4
+		return 6
 	case Classify(f.err) == Down:
-		return 3
+		return 5
 	}
-	return 2
+	return 4
 }
 
 // Error is one sentence: what happened, where, for which database and role.
@@ -87,6 +92,9 @@ func (e *Error) Error() string {
 	f := e.decisive()
 	if answer, ok := errors.AsType[*pgconn.PgError](f.err); ok {
 		return fmt.Sprintf("PostgreSQL at %s refused the connection %s: %s (SQLSTATE %s)", f.host, whom, answer.Message, answer.Code)
+	}
+	if errno := lack(f.err); errno != 0 {
+		return fmt.Sprintf("%s, %s", lacking(errno, f.host), whom)
 	}
 	return fmt.Sprintf("%s, %s", e.unanswered(), whom)
 }
@@ -97,6 +105,15 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error {
 	f := e.decisive()
 	answer, ok := errors.AsType[*pgconn.PgError](f.err)
+	if errno := lack(f.err); !ok && errno != 0 {
+		return &sqlstate.Error{
+			Code:    sqlstate.TooManyConnections,
+			Message: "too many connections: " + lacking(errno, f.host),
+			Detail:  "PostgreSQL was not asked. The request was not executed.",
+			Routine: sqlstate.QueueTimeout,
+			Err:     f.err,
+		}
+	}
 	if !ok {
 		return &sqlstate.Error{Code: sqlstate.ConnectionFailure, Message: e.unanswered(), Routine: sqlstate.UpstreamDown, Err: f.err}
 	}

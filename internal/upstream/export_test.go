@@ -4,6 +4,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -15,6 +16,13 @@ func SetLookup(t *Target, lookup pgconn.LookupFunc) { t.config.LookupFunc = look
 // Patient has a target wait for each host however long it is silent, so that a
 // machine that stalls brings in neither the next one nor one that was tried.
 func Patient(t *Target) { t.headStart, t.anew = time.Hour, time.Hour }
+
+// Failed is the error of a login for which a host's addresses gave errs.
+func Failed(host string, errs ...error) error {
+	e := &Error{Database: "shop", Role: "bob"}
+	e.replace(host, []error{errors.Join(errs...)})
+	return e
+}
 
 // Take makes a Login of a connection that has logged in over a Swap.
 func Take(ctx context.Context, conn *pgconn.PgConn) (*Login, error) {

@@ -28,6 +28,9 @@ const (
 	// Rejected: PostgreSQL, or the check of its certificate, says no, and will
 	// until someone changes a setting.
 	Rejected
+	// Local: weir's own machine has no file descriptor, port or memory left for
+	// the connection. It says nothing of PostgreSQL.
+	Local
 )
 
 // String is the word for logs and metric labels.
@@ -39,6 +42,8 @@ func (f Failure) String() string {
 		return "full"
 	case Rejected:
 		return "rejected"
+	case Local:
+		return "local"
 	}
 	return "unknown"
 }
@@ -50,6 +55,9 @@ func Classify(err error) Failure {
 	}
 	if answer, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return classifyCode(sqlstate.Code(answer.Code))
+	}
+	if lack(err) != 0 {
+		return Local
 	}
 	if unreachable(err) || unsuitable(err) != "" {
 		return Down

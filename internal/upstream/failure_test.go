@@ -7,7 +7,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -298,11 +300,48 @@ func TestMostTellingAnswer(t *testing.T) {
 func TestFailureNames(t *testing.T) {
 	t.Parallel()
 	for failure, want := range map[upstream.Failure]string{
-		upstream.Down: "down", upstream.Full: "full", upstream.Rejected: "rejected",
+		upstream.Down: "down", upstream.Full: "full", upstream.Rejected: "rejected", upstream.Local: "local",
 	} {
 		if got := failure.String(); got != want {
 			t.Errorf("name = %q, want %q", got, want)
 		}
+	}
+}
+
+// What this machine lacks is no outage of PostgreSQL's. Of a name's several
+// addresses one that was not tried for want of a descriptor counts before one that
+// refused, and one that this machine has no such address for after it.
+func TestLackOfDescriptorsIsLocal(t *testing.T) {
+	t.Parallel()
+	dial := func(errno syscall.Errno) error {
+		return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("socket", errno)}
+	}
+	resolver := &net.DNSError{Err: "dial udp 10.0.0.1:53: socket: too many open files", Name: "db"}
+	for _, test := range []struct {
+		name   string
+		errs   []error
+		want   upstream.Failure
+		saying string
+	}{
+		{"no descriptor", []error{dial(syscall.EMFILE)}, upstream.Local, "raise its limit on open files (ulimit -n"},
+		{"none on the machine", []error{dial(syscall.ENFILE)}, upstream.Local, "raise fs.file-max"},
+		{"no port", []error{dial(syscall.EADDRNOTAVAIL)}, upstream.Local, "ip_local_port_range"},
+		{"no memory", []error{dial(syscall.ENOBUFS)}, upstream.Local, "no memory left"},
+		{"none for the resolver", []error{resolver}, upstream.Local, "raise its limit on open files"},
+		{"refused by another address", []error{dial(syscall.ECONNREFUSED), dial(syscall.EMFILE)}, upstream.Local, "ulimit -n"},
+		{"an address of no kind that this machine has", []error{dial(syscall.EADDRNOTAVAIL), dial(syscall.ECONNREFUSED)}, upstream.Down, "connection refused"},
+		{"refused", []error{dial(syscall.ECONNREFUSED)}, upstream.Down, "connection refused"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			err := upstream.Failed("db:5432", test.errs...)
+			if got := upstream.Classify(err); got != test.want || !strings.Contains(err.Error(), test.saying) {
+				t.Errorf("%v is %v, want %v with %q", err, got, test.want, test.saying)
+			}
+			if e := sqlstate.From(err); test.want == upstream.Local && (e.Code != sqlstate.TooManyConnections || !strings.Contains(e.Message, test.saying)) {
+				t.Errorf("clients are told %v", e)
+			}
+		})
 	}
 }
 
