@@ -19,14 +19,20 @@ const (
 	idleTimeout   = time.Minute
 	maxHeader     = 16 << 10        // 16 KiB
 	grace         = 2 * time.Second // for answers in progress when ctx ends
+
+	// MaxConns is how many connections there may be. The one that has been there for
+	// longest without a request being answered makes room for another.
+	MaxConns = 64
 )
 
 // Serve answers requests on listener until ctx ends, then finishes those in
 // progress within 2 s and returns nil. It owns listener and closes it. An error
 // means that it stopped early. logger gets what net/http reports.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler, logger *slog.Logger) error {
+	g := &guests{Listener: listener}
 	server := &http.Server{
-		Handler:           handler,
+		Handler:           g.serving(handler),
+		ConnContext:       g.know,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -35,7 +41,7 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
+	go func() { ended <- server.Serve(g) }()
 
 	var err error
 	select {
