@@ -30,7 +30,11 @@ func (g *Gateway) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 		_, _ = theirs.Close(), ours.Close()
 		return nil, fmt.Errorf("connect to weir: %w", errClosing)
 	}
-	g.serving.Go(func() { g.welcome(ours, inside) })
+	g.serving.Go(func() {
+		if visit := g.enter(ours, inside); visit != nil {
+			g.welcome(ours, inside, visit)
+		}
+	})
 	return theirs, nil
 }
 

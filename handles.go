@@ -108,7 +108,7 @@ const mostInside = 1000
 
 func (g *Gateway) poolConfig() *pgxpool.Config {
 	c := g.driver.Copy()
-	c.MaxConns = int32(min(mostInside, g.setup.Load().maxClients))
+	c.MaxConns = int32(min(mostInside, g.maxClients()))
 	c.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool {
 		return !quiet(p.Conn.PgConn().Conn())
 	}

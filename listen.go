@@ -17,6 +17,7 @@ import (
 	"github.com/weir-pg/weir/internal/session"
 	"github.com/weir-pg/weir/internal/sqlstate"
 	"github.com/weir-pg/weir/internal/upstream"
+	"github.com/weir-pg/weir/internal/wire"
 )
 
 // Listen opens the addresses of Config.Listen and serves clients there, in the
@@ -125,7 +126,7 @@ func (g *Gateway) accept(l net.Listener) {
 			return
 		}
 		if err != nil {
-			g.log.Error("cannot accept a client", "address", l.Addr().String(), "error", err)
+			g.notAccepted(l, err)
 			select {
 			case <-time.After(acceptPause):
 				continue
@@ -133,18 +134,42 @@ func (g *Gateway) accept(l net.Listener) {
 				return
 			}
 		}
-		g.serving.Go(func() { g.welcome(conn, outside) })
+		if visit := g.enter(conn, outside); visit != nil {
+			g.serving.Go(func() { g.welcome(conn, outside, visit) })
+		}
 	}
 }
 
-// welcome logs a client in and hands it to a loop.
-func (g *Gateway) welcome(conn net.Conn, where place) {
-	setup := g.setup.Load()
-	visit, err := g.logins.enter(g.background, setup.config.ClientLoginTimeout)
-	if err != nil {
-		_ = conn.Close()
-		return
+// notAccepted makes room where there are no descriptors left, and says so.
+func (g *Gateway) notAccepted(l net.Listener, err error) {
+	what := "cannot accept a client"
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		what = "cannot accept a client: no file descriptor is left; raise weir's limit on open files (ulimit -n, LimitNOFILE= of systemd) or lower max_clients"
+		g.logins.makeRoom()
 	}
+	g.said.accept.Tell(func(n int) { g.log.Error(what, "address", l.Addr().String(), "error", err, "times", n) })
+}
+
+// enter begins a client's login. It returns nil where that cannot be, and the
+// connection is closed.
+func (g *Gateway) enter(conn net.Conn, where place) *visit {
+	visit, err := g.logins.enter(g.background, g.config().ClientLoginTimeout, where == outside, g.loginRoom)
+	if err == nil {
+		return visit
+	}
+	if e, ok := errors.AsType[*sqlstate.Error](err); ok && e == errNoRoom {
+		g.refused.Add(1)
+		g.said.room.Tell(func(n int) { g.log.Warn("clients are refused", "error", e, "clients", n) })
+		_ = conn.SetDeadline(time.Now().Add(acceptPause))
+		_, _ = conn.Write(wire.AppendError(nil, e)) // best effort, before anything was read
+	}
+	_ = conn.Close()
+	return nil
+}
+
+// welcome logs a client in and hands it to a loop.
+func (g *Gateway) welcome(conn net.Conn, where place, visit *visit) {
+	setup := g.setup.Load()
 	defer visit.leave()
 	raw := &upstream.Swap{Conn: conn}
 	login, err := setup.acceptors[where].Accept(visit.ctx, raw)
@@ -154,11 +179,12 @@ func (g *Gateway) welcome(conn net.Conn, where place) {
 		_ = conn.Close()
 		return
 	case login.Cancel != nil:
-		visit.leave()
+		visit.keep()
 		g.cancel(login.Cancel.PID, login.Cancel.Key)
 		_ = conn.Close()
 		return
 	}
+	visit.prove()
 	if where == inside {
 		err = setup.known(login)
 	}
@@ -175,7 +201,7 @@ func (g *Gateway) welcome(conn net.Conn, where place) {
 
 // admit finds the pool of a client that has proved who it is, and greets it.
 func (g *Gateway) admit(login *auth.Login, raw *upstream.Swap) error {
-	if g.env.Len() >= g.setup.Load().maxClients {
+	if g.env.Len() >= g.maxClients() {
 		return g.tooManyClients()
 	}
 	sender, err := senderOf(login)
@@ -200,7 +226,7 @@ func (g *Gateway) tooManyClients() *sqlstate.Error {
 	return &sqlstate.Error{
 		Severity: sqlstate.SeverityFatal,
 		Code:     sqlstate.TooManyConnections,
-		Message:  fmt.Sprintf("too many connections to weir: max_clients = %d clients are connected", g.setup.Load().maxClients),
+		Message:  fmt.Sprintf("too many connections to weir: max_clients = %d clients are connected", g.maxClients()),
 		Hint:     "Raise max_clients, and the limit on open files if that is what bounds it, or have applications open fewer connections.",
 		Routine:  sqlstate.TooManyClients,
 	}
@@ -224,6 +250,12 @@ func (g *Gateway) logLogin(conn net.Conn, where place, err error) {
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
 		g.log.Debug("a client left during its login", "client", client)
+		return
+	}
+	if errors.Is(err, auth.ErrMakeRoom) {
+		g.said.room.Tell(func(n int) {
+			g.log.Warn("clients that had not logged in were sent away to make room for others", "clients", n, "one", client, "room", g.loginRoom())
+		})
 		return
 	}
 	g.log.Warn("login refused", "client", client, "error", err)

@@ -8,19 +8,24 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weir-pg/weir/internal/auth"
 	"github.com/weir-pg/weir/internal/sqlstate"
 )
 
 // logins bounds what clients cost before they have logged in: how many compute
-// at once, and how many may be connected in silence. The oldest silent ones
-// make room for newcomers.
+// at once, and how many sockets they hold over all listeners. What a client has
+// sent so far gives it no right to its socket: where room is needed, the one that
+// came first and has not proved who it is goes first.
 type logins struct {
 	computing chan struct{} // a place for each login that computes
 
-	mu     sync.Mutex
-	silent list.List           // guarded by mu; of *visit, the oldest first
-	all    map[*visit]struct{} // guarded by mu; all that are under way
-	closed error               // guarded by mu
+	mu      sync.Mutex
+	waiting list.List           // guarded by mu; of *visit with a socket and without a proof, the oldest first
+	sockets int                 // guarded by mu; of all that are under way
+	proven  int                 // guarded by mu; how many have proved who they are
+	left    chan struct{}       // guarded by mu; closed when one that has a socket leaves
+	all     map[*visit]struct{} // guarded by mu; all that are under way
+	closed  error               // guarded by mu
 }
 
 // visit is one login under way.
@@ -29,49 +34,107 @@ type visit struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	stop   context.CancelFunc
-	place  *list.Element // guarded by logins.mu; nil once the client has spoken
+	socket bool          // the client is not in this process
+	place  *list.Element // guarded by logins.mu; nil once the socket is not to make room any more
+	proven bool          // guarded by logins.mu
 	over   bool          // guarded by logins.mu
 }
 
-// maxSilent is how many connected clients may be silent at the most.
-const maxSilent = 4096
+// maxLoginSockets is how many clients may be connected at the most that have not
+// logged in, however many descriptors there are.
+const maxLoginSockets = 4096
 
 func (l *logins) init(computing int) {
 	l.computing = make(chan struct{}, computing)
 	l.all = make(map[*visit]struct{})
+	l.left = make(chan struct{})
 }
 
-// errMakeRoom is what a client gets that was silent for longest when too many
-// are.
-var errMakeRoom = &sqlstate.Error{
+// errNoRoom is what a client gets that connects where all others are about to be
+// let in.
+var errNoRoom = &sqlstate.Error{
 	Severity: sqlstate.SeverityFatal,
-	Code:     sqlstate.RejectedConnection,
-	Message:  "connection closed to make room: too many clients have connected and said nothing",
+	Code:     sqlstate.TooManyConnections,
+	Message:  "too many connections to weir: as many clients wait to be let in as open files allow; raise weir's limit on open files (ulimit -n, LimitNOFILE= of systemd)",
+	Routine:  sqlstate.TooManyClients,
 }
 
-type visitKey struct{}
-
-// enter begins a login that has to end within timeout.
-func (l *logins) enter(ctx context.Context, timeout time.Duration) (*visit, error) {
-	v := &visit{logins: l}
-	ctx, v.cancel = context.WithCancelCause(context.WithValue(ctx, visitKey{}, v))
-	v.ctx, v.stop = context.WithTimeout(ctx, timeout)
+// enter begins a login, which has to end within timeout. A client with a socket
+// has to fit into room with the others: the one that has been there for longest
+// without a proof is sent away, and enter waits until its descriptor is free.
+func (l *logins) enter(ctx context.Context, timeout time.Duration, socket bool, room func() int) (*visit, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for socket && l.closed == nil && l.sockets >= room() {
+		if !l.sendAwayLocked() {
+			return nil, errNoRoom
+		}
+		left := l.left
+		l.mu.Unlock()
+		select {
+		case <-left:
+		case <-ctx.Done():
+		}
+		l.mu.Lock()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+	}
 	if l.closed != nil {
 		return nil, l.closed
 	}
-	if l.silent.Len() >= maxSilent {
-		l.silent.Remove(l.silent.Front()).(*visit).cancelLocked(errMakeRoom)
-	}
-	v.place = l.silent.PushBack(v)
+	v := &visit{logins: l, socket: socket}
+	ctx, v.cancel = context.WithCancelCause(ctx)
+	v.ctx, v.stop = context.WithTimeout(ctx, timeout)
 	l.all[v] = struct{}{}
+	if socket {
+		l.sockets++
+		v.place = l.waiting.PushBack(v)
+	}
 	return v, nil
 }
 
-func (v *visit) cancelLocked(err error) {
-	v.place = nil
-	v.cancel(err)
+// sendAwayLocked ends the oldest login that may be. It reports whether one ends,
+// perhaps since before.
+func (l *logins) sendAwayLocked() bool {
+	if oldest := l.waiting.Front(); oldest != nil {
+		v := l.waiting.Remove(oldest).(*visit)
+		v.place = nil
+		v.cancel(auth.ErrMakeRoom)
+		return true
+	}
+	return l.sockets > l.proven
+}
+
+// makeRoom ends the oldest login, for want of descriptors.
+func (l *logins) makeRoom() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sendAwayLocked()
+}
+
+// prove notes that the client has proved who it is.
+func (v *visit) prove() {
+	l := v.logins
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v.keepLocked()
+	v.proven = true
+	l.proven++
+}
+
+// keep has the client keep its socket until the visit is over.
+func (v *visit) keep() {
+	v.logins.mu.Lock()
+	defer v.logins.mu.Unlock()
+	v.keepLocked()
+}
+
+func (v *visit) keepLocked() {
+	if v.place != nil {
+		v.logins.waiting.Remove(v.place)
+		v.place = nil
+	}
 }
 
 // leave ends the visit; a second call does nothing.
@@ -84,26 +147,21 @@ func (v *visit) leave() {
 	}
 	v.over = true
 	delete(l.all, v)
-	v.speakLocked()
+	v.keepLocked()
+	if v.proven {
+		l.proven--
+	}
+	if v.socket {
+		l.sockets--
+		close(l.left)
+		l.left = make(chan struct{})
+	}
 	v.stop()
 	v.cancel(context.Canceled)
 }
 
-// speakLocked notes that the client has said something.
-func (v *visit) speakLocked() {
-	if v.place != nil {
-		v.logins.silent.Remove(v.place)
-		v.place = nil
-	}
-}
-
 // acquire is auth.Acceptor's: it takes a place among the logins that compute.
 func (l *logins) acquire(ctx context.Context) (release func(), err error) {
-	if v, ok := ctx.Value(visitKey{}).(*visit); ok {
-		l.mu.Lock()
-		v.speakLocked()
-		l.mu.Unlock()
-	}
 	select {
 	case l.computing <- struct{}{}:
 		return func() { <-l.computing }, nil

@@ -103,6 +103,7 @@ func (g *Gateway) databaseWith(name, user string, start map[string]string) (*dat
 		d.pool = g.env.NewPool(g.options(d))
 		g.pools[key] = d
 		g.order = append(g.order, d)
+		g.shareFilesLocked()
 	}
 	d.pool.Hold()
 	return d, nil

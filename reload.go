@@ -96,6 +96,7 @@ func (g *Gateway) takeOver(next *setup) (former []*limits, err error) {
 		return nil, errors.New("weir is shutting down")
 	}
 	g.use(next)
+	defer g.shareFilesLocked()
 	old := g.limits
 	g.limits = make(map[limitsKey]*limits)
 	for i, d := range g.order {

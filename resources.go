@@ -10,16 +10,22 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/weir-pg/weir/internal/config"
 	"github.com/weir-pg/weir/internal/loop"
 )
 
 // spareFiles are the descriptors kept for other things than clients and their
-// upstreams: pollers, listeners, logs, HTTP, cancel requests.
-const spareFiles = 128
+// upstreams: pollers, listeners, logs, HTTP (web.MaxConns), cancel requests, and
+// spareLogins sockets of clients that have not logged in, so that one more client
+// can be told that there are too many, and a cancel request gets through.
+const (
+	spareFiles  = 128
+	spareLogins = 16
+)
 
-// maxClients is how many clients may be connected: what the settings say, at
-// most what descriptors allow. The soft limit on them is raised to the hard one.
-func maxClients(cfg *Config) (int, error) {
+// openFiles is how many descriptors this process may have: it raises the soft
+// limit to the hard one. Settings that do not fit in are an error.
+func openFiles(cfg *Config) (int, error) {
 	var files unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
 		return 0, fmt.Errorf("cannot read the limit on open files: %w", err)
@@ -30,14 +36,51 @@ func maxClients(cfg *Config) (int, error) {
 			files = raised
 		}
 	}
-	room := int(min(files.Cur, 1<<22)) - spareFiles - cfg.Pool.Max
+	most := int(min(files.Cur, 1<<22))
+	room := most - spareFiles - cfg.Pool.Max
 	if room < 1 {
 		return 0, fmt.Errorf("the limit on open files is %d, too low for any client beside a pool of %d; raise it (ulimit -n)", files.Cur, cfg.Pool.Max)
 	}
 	if cfg.MaxClients > room {
 		return 0, fmt.Errorf("max_clients = %d needs more open files than the limit of %d allows; lower it to %d or raise the limit (ulimit -n)", cfg.MaxClients, files.Cur, room)
 	}
-	return cmp.Or(cfg.MaxClients, room), nil
+	return most, nil
+}
+
+// shareFiles divides the descriptors between clients and what they need.
+func (g *Gateway) shareFiles() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shareFilesLocked()
+}
+
+// shareFilesLocked keeps a descriptor for each connection that the pools may open,
+// and for the one with which each listens; for at least one pool, and for so many
+// that half of the descriptors are left for clients.
+func (g *Gateway) shareFilesLocked() {
+	setup := g.setup.Load()
+	reserve := 2 * len(g.replicas)
+	for _, d := range g.order {
+		reserve += d.config.Max + 1
+	}
+	reserve = min(reserve, (setup.files-spareFiles)/2)
+	g.sockets.Store(int64(setup.files - spareFiles - max(reserve, setup.config.Pool.Max)))
+	g.env.Configure(g.maxClients(), setup.config.ClientDisconnect == config.Cancel)
+}
+
+// maxClients is how many clients may be connected: what the settings say, at
+// most what descriptors allow.
+func (g *Gateway) maxClients() int {
+	room := int(g.sockets.Load())
+	if asked := g.config().MaxClients; asked > 0 {
+		return min(asked, room)
+	}
+	return room
+}
+
+// loginRoom is how many sockets there may be of clients that have not logged in.
+func (g *Gateway) loginRoom() int {
+	return max(spareLogins, min(maxLoginSockets, int(g.sockets.Load())-g.env.Len()))
 }
 
 // loopCount is the number of event loops: by default one for every two

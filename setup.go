@@ -14,7 +14,7 @@ import (
 // reload makes a new one.
 type setup struct {
 	config      *Config
-	maxClients  int
+	files       int       // descriptors that this process may have
 	named       []poolKey // the pools that the settings name
 	identities  *identities
 	acceptors   [places]*auth.Acceptor
@@ -31,7 +31,7 @@ func (g *Gateway) newSetup(cfg *Config, former *setup) (*setup, error) {
 	}
 	s := &setup{config: cfg, named: configuredPools(cfg)}
 	var err error
-	if s.maxClients, err = maxClients(cfg); err != nil {
+	if s.files, err = openFiles(cfg); err != nil {
 		return nil, err
 	}
 	if s.identities, err = newIdentities(cfg); err != nil {
@@ -72,6 +72,5 @@ func certificates(files config.TLS, former *setup) (own *tls.Certificate, author
 // use makes s the setup. Pools are the caller's.
 func (g *Gateway) use(s *setup) {
 	g.setup.Store(s)
-	g.env.Configure(s.maxClients, s.config.ClientDisconnect == config.Cancel)
 	g.env.SetShortestTimeout(s.config.ShortestTimeout())
 }

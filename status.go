@@ -42,7 +42,7 @@ func (g *Gateway) Status() Status {
 	s.Clients = g.env.Clients()
 	s.Clients.Login = g.logins.count()
 	s.Clients.Total += s.Clients.Login
-	s.Clients.Max = g.setup.Load().maxClients
+	s.Clients.Max = g.maxClients()
 	s.Clients.Refused = g.refused.Load()
 	if r := g.reloaded.Load(); r != nil {
 		s.Reload = *r

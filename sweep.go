@@ -46,6 +46,7 @@ func (g *Gateway) forgetUnused() (unused []*database) {
 	}
 	g.order = slices.DeleteFunc(g.order, func(d *database) bool { return slices.Contains(unused, d) })
 	g.forgetSharedLocked()
+	g.shareFilesLocked()
 	return unused
 }
 

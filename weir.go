@@ -55,6 +55,8 @@ type Gateway struct {
 	refused  atomic.Uint64
 	logins   logins
 	handles  handles
+	said     struct{ accept, room observe.Seldom } // what the log is told seldom
+	sockets  atomic.Int64                          // how many clients descriptors allow; written under mu
 
 	mu         sync.Mutex
 	listeners  []net.Listener        // guarded by mu
@@ -128,6 +130,7 @@ func open(cfg *Config, opts options) (*Gateway, error) {
 	g.env = session.NewEnv(g.loops, g.log)
 	g.env.Declare(cfg.SessionFunctions, cfg.PinFunctions)
 	g.use(first)
+	g.shareFiles()
 	g.openConfigured()
 	g.sweeping.Go(g.sweep)
 	g.sweeping.Go(g.shareRoles)

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -46,11 +47,21 @@ type process struct {
 // killed if it still runs.
 func start(t *testing.T, environ []string, args ...string) *process {
 	t.Helper()
+	return startWithin(t, 0, environ, args...)
+}
+
+// startWithin is start with a limit on open files, 0 for that of the test.
+func startWithin(t *testing.T, files int, environ []string, args ...string) *process {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &process{cmd: exec.Command(self, args...), exited: make(chan struct{})}
+	if files > 0 {
+		limited := fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, files)
+		p.cmd = exec.Command("/bin/sh", append([]string{"-c", limited, self}, args...)...)
+	}
 	p.cmd.Env = append([]string{asWeir + "=1", "HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.Getenv("TMPDIR")}, environ...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
 	if err := p.cmd.Start(); err != nil {

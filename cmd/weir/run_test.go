@@ -28,8 +28,14 @@ type served struct {
 // serve starts `weir run` before a database of its own.
 func serve(t *testing.T, args ...string) *served {
 	t.Helper()
+	return serveWithin(t, 0, args...)
+}
+
+// serveWithin is serve with a limit on open files, 0 for that of the test.
+func serveWithin(t *testing.T, files int, args ...string) *served {
+	t.Helper()
 	s := &served{upstream: testpg.Database(t, testpg.URL(t))}
-	s.process = start(t, []string{"DATABASE_URL=" + s.upstream},
+	s.process = startWithin(t, files, []string{"DATABASE_URL=" + s.upstream},
 		append([]string{"run", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--log-format", "text", "--shutdown-pause", "0"}, args...)...)
 	u, err := url.Parse(s.upstream)
 	if err != nil {

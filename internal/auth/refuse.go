@@ -19,8 +19,14 @@ import (
 // it, and the client would lose the message that says why.
 const (
 	lingerTime  = time.Second
-	lingerBytes = 2 << 20 // 2 MiB
+	lingerBytes = 2 << 20               // 2 MiB
+	hurriedTime = 20 * time.Millisecond // for the message to one that makes room
 )
+
+// ErrMakeRoom, as the cause with which a login's context ends, sends the client
+// away at once: its socket is needed for another.
+var ErrMakeRoom = fatal(sqlstate.RejectedConnection,
+	"connection closed to make room: more clients are connected that have not logged in than weir has room for")
 
 // fatal is an error that ends a client's connection.
 func fatal(code sqlstate.Code, message string) *sqlstate.Error {
@@ -72,7 +78,11 @@ func (c *turn) refuse(e *sqlstate.Error) {
 	end := *e
 	end.Severity = sqlstate.SeverityFatal
 	c.done = true
-	if c.SetDeadline(time.Now().Add(lingerTime)) != nil {
+	wait := lingerTime
+	if e == ErrMakeRoom {
+		wait = hurriedTime
+	}
+	if c.SetDeadline(time.Now().Add(wait)) != nil {
 		return
 	}
 	message := wire.AppendError(nil, &end)
@@ -86,6 +96,15 @@ func (c *turn) refuse(e *sqlstate.Error) {
 	if h, ok := c.outcome().(halfCloser); ok {
 		_ = h.CloseWrite()
 	}
+	if e == ErrMakeRoom {
+		return
+	}
+	stop := context.AfterFunc(c.ctx, func() {
+		if context.Cause(c.ctx) == ErrMakeRoom {
+			_ = c.SetDeadline(time.Unix(1, 0)) // in the past
+		}
+	})
+	defer stop()
 	_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
 }
 
