@@ -134,7 +134,7 @@ func (x *exchange) readBindOf(g *group, body []byte) bool {
 
 // define gives the client the group's statement.
 func (x *exchange) define(g *group) {
-	st := x.s.env.dictionary.intern(g.text, noOIDs, x.s.meaning)
+	st := x.s.env.dictionary.intern(g.text, noOIDs, x.s.meaning, x.quoting())
 	if g.name == "" {
 		x.s.setUnnamed(st)
 		return

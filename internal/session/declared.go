@@ -39,8 +39,8 @@ func bareName(name string) string {
 }
 
 // effectOf is the function of that name, with what the declared functions do.
-func (d declared) effectOf(text []byte) effect {
-	e := effectOf(text)
+func (d declared) effectOf(text []byte, r quoting) effect {
+	e := effectOf(text, r)
 	if len(d) == 0 || bytes.IndexByte(text, '(') < 0 {
 		return e
 	}
@@ -49,7 +49,7 @@ func (d declared) effectOf(text []byte) effect {
 		e.pins |= d[word]
 	}
 	if e.pins&opaque != 0 {
-		e.sets, e.touches, e.unpins = true, true, provable
+		e.sets, e.touches, e.unpins, e.rereads = true, true, provable, true
 	}
 	return e
 }

@@ -29,26 +29,42 @@ type effect struct {
 	notifies  bool     // by NOTIFY or pg_notify
 	signals   bool     // it may signal backends
 	vacates   []string // databases that nobody may be connected to while it runs
+	hinges    quoting  // what would make all of this uncertain
+	rereads   bool     // it may change how later texts are read
 }
 
-// unread is the effect of a text that is too long to be read whole.
-var unread = effect{kinds: 1 << sqltext.Unknown, sets: true, touches: true, pins: unclear}
+// unread is the effect of a text that is too long to be read whole, or that cannot
+// be read with certainty.
+var unread = effect{kinds: 1 << sqltext.Unknown, sets: true, touches: true, pins: unclear, unpins: provable, hinges: anyhow, rereads: true}
 
 // touching are the kinds that change settings.
 const touching = 1<<sqltext.Set | 1<<sqltext.Reset | 1<<sqltext.ResetAll | 1<<sqltext.SetCharacteristics
 
-// effectOf returns what a text may leave behind. Most texts are one statement
-// that calls nothing, and show that quickly.
-func effectOf(text []byte) effect {
+// effectOf returns what a text may leave behind, if PostgreSQL reads it so. All
+// that weir does because of a client's text goes by this, so that a text which
+// may say something else than it seems to is nothing but [unread].
+//
+// Most texts are one statement that calls nothing, and show that quickly, however
+// they are read: the bytes that are missing, a semicolon and a parenthesis, are
+// no part of any longer character, and the words that begin the statement stand in
+// front of every string. Only what a name in it means may differ.
+func effectOf(text []byte, r quoting) effect {
 	if i := bytes.IndexByte(text, ';'); i < 0 || i == len(text)-1 {
 		first := sqltext.First(text)
 		kind := first.Kind
 		if plain&(1<<kind) != 0 && bytes.IndexByte(text, '(') < 0 && !mentions(kind, text) {
-			return effect{kinds: 1 << kind, locals: kind == sqltext.SetLocal && !meaningless[first.Name]}
+			e := effect{kinds: 1 << kind}
+			if kind == sqltext.SetLocal {
+				e.locals, e.rereads = !meaningless[first.Name], rereads(first.Name)
+			}
+			return e
 		}
 	}
 	sum := sqltext.Scan(text)
-	e := effect{kinds: sum.Kinds}
+	e := effect{kinds: sum.Kinds, hinges: hinges(sum.Flags)}
+	if e.hinges&r != 0 {
+		return unread
+	}
 	if sum.Flags&sqltext.Unterminated != 0 {
 		return e // PostgreSQL refuses it
 	}
@@ -70,8 +86,12 @@ func effectOf(text []byte) effect {
 	e.pins |= leaving.of(sum)
 	e.tentative = e.pins&^(locks|sequences) == 0 && sum.Flags&sqltext.AdvisoryWait == 0
 	e.unpins = removing.of(sum)
+	e.rereads = e.rereads || sum.Kinds&unseen != 0
 	return e
 }
+
+// unseen are the kinds of statements that run what their text does not show.
+const unseen = 1<<sqltext.Do | 1<<sqltext.Call | 1<<sqltext.Execute | 1<<sqltext.Unknown
 
 // plain are the kinds that leave nothing behind if they call no function and
 // make no table.
@@ -110,6 +130,9 @@ func (e *effect) addSets(text []byte) {
 		}
 		e.addReset(text, st, count)
 		e.locals = e.locals || st.Kind == sqltext.SetLocal && !meaningless[st.Name]
+		if (touching|1<<sqltext.SetLocal|1<<sqltext.DiscardAll)&(1<<st.Kind) != 0 {
+			e.rereads = e.rereads || st.Name == "" || rereads(st.Name)
+		}
 		if touching&(1<<st.Kind) != 0 && (!followed[st.Name] || st.Name == "search_path") {
 			e.add(st.Name)
 		}
@@ -120,6 +143,7 @@ func (e *effect) addSets(text []byte) {
 // add notes one setting.
 func (e *effect) add(name string) {
 	e.touches = true
+	e.rereads = e.rereads || rereads(name)
 	if name = strings.ToLower(name); isHidden(name) && !slices.Contains(e.hidden, name) {
 		e.hidden = append(e.hidden, strings.Clone(name))
 	}

@@ -55,6 +55,7 @@ type exchange struct {
 	altered   bool              // something sent may have changed what statements mean; see unsure
 	varied    bool              // something sent may have changed settings
 	redefines bool              // the transaction may have changed the schema
+	rereads   bool              // they may change how PostgreSQL reads later texts
 	vacated   []string          // databases that were freed for them
 	aims      []aim             // upstreams at which signals of this client may be on their way
 	notes     []*sqlstate.Error // what weir has to say at the next ReadyForQuery

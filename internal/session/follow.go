@@ -70,4 +70,5 @@ func (x *exchange) isBack() bool {
 func (s *Session) changeSettings(to Settings) {
 	s.settings = to
 	s.meaning = to.meaning()
+	s.decideQuoting()
 }

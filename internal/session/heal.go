@@ -125,7 +125,7 @@ func (x *exchange) renew(hurt *injury) bool {
 	if hurt.st.alone {
 		fresh = d.copyOf(hurt.st)
 	} else {
-		fresh = d.intern([]byte(hurt.st.Text), []byte(hurt.st.OIDs), hurt.st.meaning)
+		fresh = d.intern([]byte(hurt.st.Text), []byte(hurt.st.OIDs), hurt.st.meaning, hurt.st.quoting)
 	}
 	defer d.release(fresh)
 	if !x.toUp.replaysDescribe() && !x.sameRows(hurt.st, fresh) {

@@ -9,7 +9,8 @@ import (
 
 // leaves notes what a statement that is sent may leave behind. What pins is noted
 // when it is answered, see left.
-func (x *exchange) leaves(e effect) {
+func (x *exchange) leaves(e *effect) {
+	x.noteRereads(e)
 	x.asking |= e.kinds
 	x.altered = x.altered || e.alters()
 	x.varied = x.varied || e.varies()

@@ -40,7 +40,7 @@ const triggering = 1<<sqltext.Insert | 1<<sqltext.Update | 1<<sqltext.Delete | 1
 
 // noteListening notes what a statement that is about to be sent has to do with
 // notifications.
-func (x *exchange) noteListening(e effect) {
+func (x *exchange) noteListening(e *effect) {
 	if x.pool().sessionMode() {
 		return
 	}

@@ -249,7 +249,7 @@ func endsBlock(k sqltext.Kind) bool { return k == sqltext.Commit || k == sqltext
 // queryLost answers a simple query in a lost block.
 func (s *Session) queryLost(body []byte) []byte {
 	text := bytes.TrimSuffix(body, []byte{0}) // after a semicolon it would look like another statement
-	if kinds := effectOf(text).kinds; kinds == 1<<sqltext.Commit || kinds == 1<<sqltext.Rollback {
+	if kinds := effectOf(text, anyhow).kinds; kinds == 1<<sqltext.Commit || kinds == 1<<sqltext.Rollback {
 		s.lost = false
 		return wire.AppendReady(wire.AppendComplete(nil, "ROLLBACK"), wire.Idle)
 	}
@@ -262,7 +262,7 @@ func (s *Session) parseLost(body []byte) []byte {
 	if err != nil || !endsBlock(sqltext.First(m.Text).Kind) {
 		return nil
 	}
-	st := s.env.dictionary.intern(m.Text, m.OIDs, s.meaning)
+	st := s.env.dictionary.intern(m.Text, m.OIDs, s.meaning, s.quoting())
 	if len(m.Name) == 0 {
 		s.setUnnamed(st)
 	} else {

@@ -13,7 +13,7 @@ func newClient() *Session { return &Session{env: &Env{dictionary: NewDictionary(
 
 // prepare gives the client a statement.
 func (s *Session) prepare(name, text string) {
-	st := s.env.dictionary.intern([]byte(text), noOIDs, "")
+	st := s.env.dictionary.intern([]byte(text), noOIDs, "", 0)
 	if name == "" {
 		s.setUnnamed(st)
 		return

@@ -39,6 +39,7 @@ type Pool struct {
 	listeners atomic.Int64         // clients for which the hub listens
 	lore      atomic.Pointer[lore] // nil until the first login has asked
 	sequences atomic.Bool          // a client has asked for currval or lastval
+	began     atomic.Uint32        // how upstreams read texts when they were new, a quoting
 
 	places places // of those who may be pinned
 
@@ -150,6 +151,8 @@ func (p *Pool) connect(ctx context.Context, index int) (*Upstream, error) {
 	if err := up.Adopt(login, p.env.loops.Loop(index), up); err != nil {
 		return nil, fmt.Errorf("cannot watch a new connection to %s: %w", login.Address, err)
 	}
+	up.noteQuoting()
+	p.began.Or(uint32(up.quoting))
 	p.mu.Lock()
 	p.open[up] = struct{}{}
 	p.mu.Unlock()

@@ -97,9 +97,9 @@ func (x *exchange) parseUnnamed(m wire.ParseMessage, st *statement, size int) {
 // statementFor returns the statement that a Parse defines.
 func (x *exchange) statementFor(m wire.ParseMessage) *statement {
 	if x.unsure() && unaffected&(1<<sqltext.First(m.Text).Kind) == 0 {
-		return x.s.env.dictionary.private(m.Text, m.OIDs, x.s.meaning)
+		return x.s.env.dictionary.private(m.Text, m.OIDs, x.s.meaning, x.quoting())
 	}
-	return x.s.env.dictionary.intern(m.Text, m.OIDs, x.s.meaning)
+	return x.s.env.dictionary.intern(m.Text, m.OIDs, x.s.meaning, x.quoting())
 }
 
 // aimed returns what is bound for st. A DEALLOCATE of what is at this moment one
@@ -113,7 +113,7 @@ func (x *exchange) aimed(st *statement) *statement {
 	if !ok {
 		return st
 	}
-	own := x.s.env.dictionary.private([]byte("DEALLOCATE "+target.Name), []byte(st.OIDs), x.s.meaning)
+	own := x.s.env.dictionary.private([]byte("DEALLOCATE "+target.Name), []byte(st.OIDs), x.s.meaning, 0)
 	own.target, own.targetName = target.statement, name
 	return own
 }
@@ -308,10 +308,14 @@ func (x *exchange) bind(size int) bool {
 		return false
 	}
 	st = x.ownIfUnsure(st, kept)
-	if st != nil && st.effect.kinds&listenKind != 0 && x.awaitHub(wire.Bind, size) {
+	var e *effect
+	if st != nil {
+		e = x.effectOf(st)
+	}
+	if st != nil && e.kinds&listenKind != 0 && x.awaitHub(wire.Bind, size) {
 		return true
 	}
-	if st != nil && st.effect.waits() && !x.relieve() {
+	if st != nil && e.waits() && !x.relieve() {
 		return true
 	}
 	if signals(st) && !x.toUp.whole(size) && size <= longestText {
@@ -321,11 +325,11 @@ func (x *exchange) bind(size int) bool {
 	}
 	var pins reasons
 	if st != nil {
-		if ok, done := x.permit(&st.effect, size); !ok {
+		if ok, done := x.permit(e, size); !ok {
 			return done
 		}
-		x.leaves(st.effect)
-		x.bound, pins = st, st.effect.pins
+		x.leaves(e)
+		x.bound, pins = st, e.pins
 	}
 	x.send()
 	st = x.aimed(st)
@@ -416,7 +420,7 @@ type portalNote struct {
 // which may be in a later group of its transaction. It returns what to do should
 // the Bind fail, nil for nothing.
 func (x *exchange) notePortal(portal []byte, st *statement) *portalNote {
-	notices := st != nil && (st.effect.resets != nil || x.follows(1<<st.kind) || st.forgets())
+	notices := st != nil && (st.effect.resets != nil || st.effect.rereads || x.follows(1<<st.kind) || st.forgets())
 	if !notices && len(x.portals) == 0 {
 		return nil
 	}

@@ -38,7 +38,7 @@ func (x *exchange) reads() bool {
 		x.pool().suspect(text)
 		return false
 	}
-	words, ok := mayRead(text)
+	words, ok := mayRead(text, x.quoting())
 	if !ok || x.pool().suspects(text) {
 		return false
 	}
@@ -50,8 +50,8 @@ func (x *exchange) reads() bool {
 
 // mayRead reports whether the text is one SELECT whose words say nothing to the
 // contrary. The words are what a function in it could be called.
-func mayRead(text string) (words []string, ok bool) {
-	e := effectOf([]byte(text))
+func mayRead(text string, r quoting) (words []string, ok bool) {
+	e := effectOf([]byte(text), r)
 	if e.pins != 0 || e.touches {
 		return nil, false
 	}

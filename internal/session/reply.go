@@ -215,7 +215,7 @@ func (x *exchange) ready(size int) {
 	}
 	if x.due.empty() {
 		x.synced = true
-		x.asking = 0
+		x.asking, x.rereads = 0, false
 		x.redefined()
 		if x.status == wire.Idle {
 			x.altered, x.varied = false, false
@@ -257,6 +257,9 @@ func (x *exchange) parameter(size int) {
 	n, v := string(name), string(value)
 	before := x.up.Params[n]
 	x.up.Params[n] = v
+	if rereads(n) {
+		x.up.noteQuoting()
+	}
 	if x.changes.former != (Settings{}) {
 		x.reportDiscarded(n, v)
 		x.toClient.discard(size)

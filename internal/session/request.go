@@ -214,7 +214,7 @@ func (x *exchange) query(size int) bool {
 	text := bytes.TrimSuffix(x.toUp.body(size), []byte{0})
 	e := unread
 	if x.toUp.whole(size) {
-		e = x.s.env.dictionary.declared.effectOf(text)
+		e = x.s.env.dictionary.declared.effectOf(text, x.quoting())
 	}
 	kinds := e.kinds
 	if kinds&listenKind != 0 && x.awaitHub(wire.Query, size) {
@@ -237,7 +237,7 @@ func (x *exchange) query(size int) bool {
 	if e.waits() && !x.relieve() {
 		return true
 	}
-	x.leaves(e)
+	x.leaves(&e)
 	var steps []step
 	if x.follows(kinds) {
 		steps = stepsOf(text)
@@ -297,6 +297,9 @@ func (x *exchange) execute(size int) bool {
 	}
 	x.send()
 	st := x.portals[string(portal)]
+	if st != nil {
+		x.noteRereads(&st.effect)
+	}
 	if st != nil && st.target != nil {
 		x.ensure(st.target)
 	}

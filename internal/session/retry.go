@@ -152,7 +152,7 @@ func (x *exchange) conflicts(code sqlstate.Code) bool {
 	if !ok {
 		return false
 	}
-	e := x.s.env.dictionary.declared.effectOf([]byte(text))
+	e := x.s.env.dictionary.declared.effectOf([]byte(text), x.quoting())
 	return e.kinds != 0 && e.kinds&^undoable == 0 && e.pins == 0 && !e.touches
 }
 

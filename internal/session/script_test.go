@@ -66,7 +66,7 @@ func TestSettingsAreGivenBackWithoutAQuery(t *testing.T) {
 		"reset session authorization;reset role": `reset session authorization` + "\n;" + `SET "session_authorization" TO E'y';SET "role" TO E'x';reset role` + "\n;" + `SET "role" TO E'x'`,
 		"reset lock_timeout":                     "",
 	} {
-		got, added := effectOf([]byte(text)).followed([]byte(text), testLore, start)
+		got, added := effectOf([]byte(text), 0).followed([]byte(text), testLore, start)
 		if string(got) != want {
 			t.Errorf("%s: got %s, want %s", text, got, want)
 		}
@@ -85,7 +85,7 @@ func TestSettingsAreGivenBackWithoutAQuery(t *testing.T) {
 	}
 	odd := settingsOf(map[string]string{"search_path": "a,b"})
 	text := "reset search_path"
-	if got, _ := effectOf([]byte(text)).followed([]byte(text), testLore, odd); string(got) != text+"\n;SELECT pg_catalog.set_config( E'search_path', E'a,b',false)" {
+	if got, _ := effectOf([]byte(text), 0).followed([]byte(text), testLore, odd); string(got) != text+"\n;SELECT pg_catalog.set_config( E'search_path', E'a,b',false)" {
 		t.Errorf("a list in another form is given back by %s", got)
 	}
 }
@@ -115,7 +115,7 @@ func TestOnlyWhatLastsIsAskedFor(t *testing.T) {
 		"with a as (select 1) update pg_catalog.pg_settings set setting = 'x'": {sets: true, touches: true},
 		"do $$ begin perform set_config('work_mem', '1', false); end $$":       {sets: true, touches: true, pins: opaque},
 	} {
-		got := effectOf([]byte(text))
+		got := effectOf([]byte(text), 0)
 		got.kinds = 0
 		if got.sets != want.sets || got.touches != want.touches || got.pins != want.pins || len(got.hidden) != len(want.hidden) || len(want.hidden) > 0 && got.hidden[0] != want.hidden[0] {
 			t.Errorf("%s: got %+v, want %+v", text, got, want)

@@ -72,7 +72,9 @@ type Session struct {
 	// Owned by its loop.
 	x        *exchange // while a task serves it, else nil
 	settings Settings
-	meaning  string // of settings, as part of a statement's key
+	meaning  string  // of settings, as part of a statement's key
+	reads    quoting // what settings say of how texts are read
+	decided  quoting // of what they say something
 	unnamed  *statement
 	named    map[string]*prepared
 	guessed  []string  // names of those in the group under way whose Parse weir answered

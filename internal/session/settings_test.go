@@ -70,7 +70,7 @@ func TestOnlyWhatMayChangeAMeaningMakesItUnsure(t *testing.T) {
 		"set timezone to 'UTC'": true, "reset all": true, "create temp table t (n int)": true, "alter table t add b int": true,
 		"do $$ begin end $$": true, "call p()": true, "discard temp": true, "update pg_settings set setting = 'x'": true,
 	} {
-		e := effectOf([]byte(text))
+		e := effectOf([]byte(text), 0)
 		if got := e.alters(); got != want {
 			t.Errorf("%s: alters %t, want %t", text, got, want)
 		}

@@ -36,6 +36,7 @@ type statement struct {
 	kind    sqltext.Kind // of a single statement; what has to be noticed when it runs
 	effect  effect       // what it may leave behind when it runs
 	meaning string       // the settings that change what the text means
+	quoting quoting      // how PostgreSQL may read it
 	hash    uint64
 	schema  uint64      // the count of changes of the schema when it was made
 	alone   bool        // one client's own: nobody else ever uses it
@@ -81,38 +82,40 @@ func NewDictionary() *Dictionary {
 }
 
 // intern returns the statement for text and oids under the settings named by
-// meaning, charged to one more client until release.
-func (d *Dictionary) intern(text, oids []byte, meaning string) *statement {
+// meaning, which PostgreSQL may read in that way, charged to one more client until
+// release.
+func (d *Dictionary) intern(text, oids []byte, meaning string, r quoting) *statement {
 	if len(text) > sharedText {
-		return d.private(text, oids, meaning)
+		return d.private(text, oids, meaning, r)
 	}
 	var h maphash.Hash
 	h.SetSeed(d.seed)
 	_, _ = h.Write(text)
 	_, _ = h.Write(oids)
 	_, _ = h.WriteString(meaning)
+	_ = h.WriteByte(byte(r))
 	hash := h.Sum64()
 
 	schema := d.schema.Load()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, s := range d.entries[hash] {
-		if s.schema == schema && s.Text == string(text) && s.OIDs == string(oids) && s.meaning == meaning {
+		if s.schema == schema && s.Text == string(text) && s.OIDs == string(oids) && s.meaning == meaning && s.quoting == r {
 			d.holdLocked(s)
 			return s
 		}
 	}
-	s := d.newLocked(text, oids, meaning)
+	s := d.newLocked(text, oids, meaning, r)
 	s.hash, s.schema, s.shared = hash, schema, true
 	d.entries[hash] = append(d.entries[hash], s)
 	return s
 }
 
 // private returns a statement for one client alone.
-func (d *Dictionary) private(text, oids []byte, meaning string) *statement {
+func (d *Dictionary) private(text, oids []byte, meaning string, r quoting) *statement {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := d.newLocked(text, oids, meaning)
+	s := d.newLocked(text, oids, meaning, r)
 	s.alone = true
 	return s
 }
@@ -126,6 +129,7 @@ func (d *Dictionary) copyOf(st *statement) *statement {
 		kind:      st.kind,
 		effect:    st.effect,
 		meaning:   st.meaning,
+		quoting:   st.quoting,
 		alone:     true,
 		clients:   1,
 	}
@@ -137,18 +141,22 @@ func (d *Dictionary) nameLocked() string {
 	return namePrefix + strconv.FormatUint(d.last, 36)
 }
 
-func (d *Dictionary) newLocked(text, oids []byte, meaning string) *statement {
-	return &statement{
+func (d *Dictionary) newLocked(text, oids []byte, meaning string, r quoting) *statement {
+	s := &statement{
 		Statement: upstream.Statement{
 			Name: d.nameLocked(),
 			Text: string(text),
 			OIDs: string(oids),
 		},
-		kind:    sqltext.First(text).Kind,
-		effect:  d.declared.effectOf(text),
+		effect:  d.declared.effectOf(text, r),
 		meaning: meaning,
+		quoting: r,
 		clients: 1,
 	}
+	if s.effect.hinges&r == 0 {
+		s.kind = sqltext.First(text).Kind
+	}
+	return s
 }
 
 // hold charges s to one more client.

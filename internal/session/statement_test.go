@@ -55,7 +55,7 @@ func (d *Dictionary) check(t *testing.T) (known, idle int) {
 func TestDictionaryTellsStatementsApart(t *testing.T) {
 	t.Parallel()
 	d := NewDictionary()
-	first := d.intern([]byte("select $1"), noOIDs, "")
+	first := d.intern([]byte("select $1"), noOIDs, "", 0)
 	tests := []struct {
 		name, text, oids, meaning string
 		same                      bool
@@ -67,7 +67,7 @@ func TestDictionaryTellsStatementsApart(t *testing.T) {
 		{"bytes moved over", "select $", "1\x00\x00", "", false},
 	}
 	for _, tt := range tests {
-		s := d.intern([]byte(tt.text), []byte(tt.oids), tt.meaning)
+		s := d.intern([]byte(tt.text), []byte(tt.oids), tt.meaning, 0)
 		if same := s == first; same != tt.same || same != (s.Name == first.Name) {
 			t.Errorf("%s: %s and %s, want the same: %t", tt.name, s.Name, first.Name, tt.same)
 		}
@@ -80,9 +80,9 @@ func TestDictionaryTellsStatementsApart(t *testing.T) {
 func TestDictionaryCountsItsClients(t *testing.T) {
 	t.Parallel()
 	d := NewDictionary()
-	s := d.intern([]byte("select 1"), noOIDs, "")
+	s := d.intern([]byte("select 1"), noOIDs, "", 0)
 	d.hold(s)
-	if d.intern([]byte("select 1"), noOIDs, "") != s {
+	if d.intern([]byte("select 1"), noOIDs, "", 0) != s {
 		t.Error("a statement in use was not found")
 	}
 	for range 3 {
@@ -94,7 +94,7 @@ func TestDictionaryCountsItsClients(t *testing.T) {
 	if known, idle := d.check(t); known != 1 || idle != 1 {
 		t.Errorf("after its last client: %d known, %d idle", known, idle)
 	}
-	if d.intern([]byte("select 1"), noOIDs, "") != s {
+	if d.intern([]byte("select 1"), noOIDs, "", 0) != s {
 		t.Error("an idle statement was not found")
 	}
 	if known, idle := d.check(t); known != 1 || idle != 0 {
@@ -108,7 +108,7 @@ func TestDictionaryDoesNotShareLongTexts(t *testing.T) {
 	t.Parallel()
 	d := NewDictionary()
 	text := []byte("select '" + strings.Repeat("x", sharedText) + "'")
-	a, b := d.intern(text, noOIDs, ""), d.intern(text, noOIDs, "")
+	a, b := d.intern(text, noOIDs, "", 0), d.intern(text, noOIDs, "", 0)
 	if a == b || a.Name == b.Name {
 		t.Errorf("two clients share %s, a text of %d bytes", a.Name, len(text))
 	}
@@ -132,18 +132,18 @@ func TestDictionaryForgetsTheLongestIdle(t *testing.T) {
 			d := NewDictionary()
 			text := func(i int) []byte { return fmt.Appendf(nil, "%-*d", tt.size, i) }
 			for i := range tt.count {
-				d.release(d.intern(text(i), noOIDs, ""))
+				d.release(d.intern(text(i), noOIDs, "", 0))
 			}
 			known, idle := d.check(t)
 			if known != idle || known > tt.most || known < tt.most/2 {
 				t.Errorf("%d known, %d idle, want about %d of %d", known, idle, tt.most, tt.count)
 			}
 			before := d.last
-			d.release(d.intern(text(tt.count-1), noOIDs, ""))
+			d.release(d.intern(text(tt.count-1), noOIDs, "", 0))
 			if d.last != before {
 				t.Error("the latest was forgotten")
 			}
-			d.release(d.intern(text(0), noOIDs, ""))
+			d.release(d.intern(text(0), noOIDs, "", 0))
 			if d.last == before {
 				t.Error("the oldest was kept")
 			}
@@ -156,13 +156,13 @@ func TestDictionaryRetires(t *testing.T) {
 	d := NewDictionary()
 	text := []byte("select * from t")
 	for _, held := range []bool{true, false} {
-		old := d.intern(text, noOIDs, "")
+		old := d.intern(text, noOIDs, "", 0)
 		if !held {
 			d.release(old)
 		}
 		d.retire(old)
 		d.retire(old) // by another client, at the same time
-		fresh := d.intern(text, noOIDs, "")
+		fresh := d.intern(text, noOIDs, "", 0)
 		if fresh == old || fresh.Name == old.Name {
 			t.Errorf("held %t: %s was given out after it was retired", held, old.Name)
 		}
@@ -197,7 +197,7 @@ func TestDictionaryStress(t *testing.T) {
 					continue
 				}
 				text := fmt.Appendf(nil, "select %d", r.IntN(40))
-				s := d.intern(text, noOIDs, "")
+				s := d.intern(text, noOIDs, "", 0)
 				if s.Text != string(text) {
 					t.Errorf("%q became %q", text, s.Text)
 				}
@@ -223,6 +223,6 @@ func BenchmarkDictionary(b *testing.B) {
 	text := []byte("select abalance from pgbench_accounts where aid = $1")
 	b.ReportAllocs()
 	for b.Loop() {
-		d.release(d.intern(text, noOIDs, ""))
+		d.release(d.intern(text, noOIDs, "", 0))
 	}
 }

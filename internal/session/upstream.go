@@ -23,6 +23,7 @@ type Upstream struct {
 	node     pool.Node
 	settings Settings // what it has been given beyond what it started with
 	visitor  uint32   // the client that had it last, by process id; 0 where its sequences are those of a new one
+	quoting  quoting  // how it reads texts, as far as it has said
 	mixed    bool     // its currval and lastval may answer with values of several clients
 	bounded  bool     // it started with weir's own statement_timeout
 	relieved bool     // that is lifted for the session, beside settings; see relieve
@@ -156,7 +157,7 @@ func (x *exchange) detach() *Upstream {
 	}
 	x.s.settleGuesses()
 	x.s.link(nil, time.Time{})
-	x.up, x.bound, x.altered, x.varied, x.redefines = nil, nil, false, false, false
+	x.up, x.bound, x.altered, x.varied, x.redefines, x.rereads = nil, nil, false, false, false, false
 	if x.status != wire.Idle {
 		x.s.changeSettings(x.changes.settled) // what a lost block had set is rolled back
 	}

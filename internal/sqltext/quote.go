@@ -69,6 +69,9 @@ func (l *lexer) escaped(start, i int) token {
 	for i < len(text) {
 		switch c := text[i]; {
 		case c == '\\':
+			if i+1 < len(text) && text[i+1] >= 0x80 {
+				l.flags |= NonASCII // the byte after that may be a backslash to weir alone
+			}
 			i += 2
 		case c == '\'' && startsAt(text, i+1, '\''):
 			i += 2
