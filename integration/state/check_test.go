@@ -13,11 +13,14 @@ import (
 	"time"
 
 	"github.com/weir-pg/weir"
+	"github.com/weir-pg/weir/internal/pgserver"
+	"github.com/weir-pg/weir/internal/testpg"
 )
 
 var (
 	scripts = flag.Int("scripts", 60, "how many scripts to make up")
 	seed    = flag.Uint64("seed", 1, "seed of the first; the others follow")
+	lasting = flag.Duration("time", 0, "make scripts up for so long, instead of -scripts")
 )
 
 // workers is how many scripts run at a time.
@@ -27,27 +30,38 @@ const workers = 2
 // random. Each script is repeated by its seed alone.
 func TestRandomScripts(t *testing.T) {
 	t.Parallel()
+	began := time.Now()
+	server := testpg.New(t, pgserver.Options{Settings: map[string]string{"max_prepared_transactions": "10"}}).URL()
 	for i := range workers {
 		t.Run(fmt.Sprintf("worker %d", i), func(t *testing.T) {
 			t.Parallel()
-			g := newGround(t)
-			for s := *seed + uint64(i); s < *seed+uint64(*scripts) && !t.Failed(); s += workers {
-				checkSeed(t, g, s)
+			g := newGroundAt(t, server)
+			parameters := g.parameters(t)
+			for s := *seed + uint64(i); !t.Failed() && more(s, began); s += workers {
+				checkSeed(t, g, s, parameters)
 			}
 		})
 	}
 }
 
+// more reports whether the script of a seed is still to be made up.
+func more(s uint64, began time.Time) bool {
+	if *lasting > 0 {
+		return time.Since(began) < *lasting
+	}
+	return s < *seed+uint64(*scripts)
+}
+
 // checkSeed runs the script of a seed, and makes it short if it fails.
-func checkSeed(t *testing.T, g *ground, seed uint64) {
+func checkSeed(t *testing.T, g *ground, seed uint64, parameters []parameter) {
 	t.Helper()
-	s := invent(seed)
+	s := invent(seed, parameters)
 	d := s.play(t, g)
 	if d == nil {
 		return
 	}
 	short := s.shrink(t, g, d)
-	t.Errorf("-seed=%d -scripts=1: %v", seed, short)
+	t.Errorf("-seed=%d -scripts=1 -with=%q: %v", seed, *trying, short)
 }
 
 // invented is a script that was made up.
@@ -63,10 +77,10 @@ type invented struct {
 }
 
 // invent makes a script up.
-func invent(seed uint64) invented {
-	m := maker{rand.New(rand.NewPCG(seed, 0)), 0}
-	m.clients = 6 + m.IntN(5)
-	s := invented{pool: 2 + m.IntN(2), bounded: seed%2 == 0}
+func invent(seed uint64, parameters []parameter) invented {
+	m := maker{rand.New(rand.NewPCG(seed, 0)), 0, inUse(), parameters}
+	m.clients = 2 + m.IntN(5)
+	s := invented{pool: 1 + m.IntN(3), bounded: seed%2 == 0}
 	for range m.clients {
 		s.params = append(s.params, m.params())
 	}
@@ -89,6 +103,7 @@ func (m maker) params() map[string]string {
 // play runs the script, in which steps for which there is no room are left out.
 func (s invented) play(t *testing.T, g *ground) (d *difference) {
 	t.Helper()
+	g.forget(t)
 	g.exec(t, fresh(len(s.params)))
 	w := g.open(t, s.pool, func(c *weir.Config) {
 		if s.bounded {
@@ -107,11 +122,14 @@ func (s invented) play(t *testing.T, g *ground) (d *difference) {
 		}
 	}()
 	for _, step := range s.steps {
-		if !s.known && avoid(step.text) || !w.room(step) {
+		if !s.known && *trying == "" && avoid(step.text) || !w.room(step) {
 			continue
 		}
 		if d := w.do(step); d != nil {
 			return d
+		}
+		if w.over {
+			return nil
 		}
 	}
 	return w.settle()
@@ -120,6 +138,7 @@ func (s invented) play(t *testing.T, g *ground) (d *difference) {
 // fresh is SQL that makes the tables anew.
 func fresh(clients int) string {
 	var b strings.Builder
+	b.WriteString(fixtures)
 	b.WriteString("drop table if exists things; create table things (id int, name text); insert into things values (1, 'one'), (2, 'two');" +
 		"grant select on things to public; drop sequence if exists numbers; create sequence numbers; grant all on sequence numbers to public;")
 	for i := range clients {

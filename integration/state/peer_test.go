@@ -9,6 +9,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -21,9 +24,10 @@ const patience = time.Minute
 // peer is one connection, to PostgreSQL or to weir, that speaks in messages.
 type peer struct {
 	conn   *pgconn.HijackedConn
-	status byte // of the last ReadyForQuery
-	open   bool // a group has begun and its Sync was not sent
-	failed bool // that group has had its error: PostgreSQL ignores the rest
+	base   string // the database's name
+	status byte   // of the last ReadyForQuery
+	open   bool   // a group has begun and its Sync was not sent
+	failed bool   // that group has had its error: PostgreSQL ignores the rest
 
 	tables map[uint32]int // tables' OIDs, numbered as they appear
 	pids   map[uint32]int // what the process ids of one world stand for; shared
@@ -50,7 +54,7 @@ func dial(url string, pids map[uint32]int, me int) (*peer, error) {
 		return nil, err
 	}
 	pids[h.PID] = me
-	return &peer{conn: h, status: 'I', tables: make(map[uint32]int), pids: pids}, nil
+	return &peer{conn: h, base: h.Config.Database, status: 'I', tables: make(map[uint32]int), pids: pids}, nil
 }
 
 // greeting is what the server said of itself at login, as one line.
@@ -71,12 +75,40 @@ func (p *peer) do(messages []pgproto3.FrontendMessage) []string {
 		return []string{ending(err)}
 	}
 	for _, m := range messages {
-		p.conn.Frontend.Send(m)
+		p.conn.Frontend.Send(p.here(m))
 	}
 	if err := p.conn.Frontend.Flush(); err != nil {
 		return []string{ending(err)}
 	}
 	return p.hear(due)
+}
+
+// thisSide is a word in a text that stands for the name of the database, where a name
+// has to be another for each twin. Both names have the same length.
+const thisSide = "@database"
+
+// repeated is a long value in a text: how often, and which digit.
+var repeated = regexp.MustCompile(`@(\d+)\*(\d)@`)
+
+// here puts the database's name in the place of thisSide, and a long value in that
+// of what stands for it.
+func (p *peer) here(m pgproto3.FrontendMessage) pgproto3.FrontendMessage {
+	switch m := m.(type) {
+	case *pgproto3.Query:
+		return &pgproto3.Query{String: p.text(m.String)}
+	case *pgproto3.Parse:
+		return &pgproto3.Parse{Name: m.Name, Query: p.text(m.Query), ParameterOIDs: m.ParameterOIDs}
+	}
+	return m
+}
+
+func (p *peer) text(text string) string {
+	text = repeated.ReplaceAllStringFunc(text, func(found string) string {
+		part := repeated.FindStringSubmatch(found)
+		n, _ := strconv.Atoi(part[1]) // it is digits
+		return strings.Repeat(part[2], n)
+	})
+	return strings.ReplaceAll(text, thisSide, p.base)
 }
 
 // due is what a write is answered: so many ReadyForQuery, then the answers to
@@ -88,7 +120,7 @@ type due struct{ ready, tail int }
 func (p *peer) expect(messages []pgproto3.FrontendMessage) (d due) {
 	for _, m := range messages {
 		switch m.(type) {
-		case *pgproto3.Query, *pgproto3.Sync:
+		case *pgproto3.Query, *pgproto3.Sync, *pgproto3.FunctionCall:
 			d.ready++
 			d.tail = 0
 			p.open, p.failed = false, false
@@ -170,7 +202,7 @@ func (p *peer) line(m pgproto3.BackendMessage) string {
 	if err != nil {
 		return err.Error()
 	}
-	return string(text)
+	return strings.ReplaceAll(string(text), p.base, thisSide)
 }
 
 // table numbers a table: its OID is another in each database.

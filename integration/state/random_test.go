@@ -13,7 +13,9 @@ import (
 // mark what is in it as their own.
 type maker struct {
 	*rand.Rand
-	clients int
+	clients    int
+	ways       []way
+	parameters []parameter // all that PostgreSQL has, for anySetting
 }
 
 // steps returns n steps of clients in turn. A client mostly does several in a
@@ -24,52 +26,23 @@ func (m maker) steps(n int) (list []step) {
 		if m.IntN(3) == 0 {
 			who = m.IntN(m.clients)
 		}
-		text := m.text(who)
-		list = append(list, step{who: who, form: form(m.IntN(3)), text: text})
+		for text := range strings.SplitSeq(m.text(who), "\n") {
+			list = append(list, step{who: who, form: form(m.IntN(3)), text: text})
+		}
 	}
 	return list
 }
 
-// subject is a kind of state: what makes up a step about it, and how often.
-type subject struct {
-	name   string
-	weight int
-	text   func(m maker, who int) string
-}
-
-func subjects() []subject {
-	return []subject{
-		{"settings", 30, maker.setting},
-		{"roles", 5, maker.role},
-		{"looks", 14, maker.look},
-		{"blocks", 28, maker.block},
-		{"rows", 14, maker.row},
-		{"errors", 4, maker.mistake},
-		{"prepare", 8, maker.prepare},
-		{"statements", 14, maker.statement},
-		{"portals", 8, maker.portal},
-		{"cursors", 6, maker.cursor},
-		{"temporary", 8, maker.temporary},
-		{"locks", 8, maker.lock},
-		{"listen", 7, maker.listen},
-		{"copy", 5, maker.copy},
-		{"sequences", 4, maker.sequence},
-		{"discard", 3, maker.discard},
-		{"several", 8, maker.several},
-		{"quit", 1, func(maker, int) string { return quit }},
-	}
-}
-
-// text makes up one step of a client.
+// text makes up what a client does next: a step, or several with a line each.
 func (m maker) text(who int) string {
-	all, sum := subjects(), 0
-	for _, s := range all {
-		sum += s.weight
+	sum := 0
+	for _, w := range m.ways {
+		sum += w.weight
 	}
 	n := m.IntN(sum)
-	for _, s := range all {
-		if n -= s.weight; n < 0 {
-			return s.text(m, who)
+	for _, w := range m.ways {
+		if n -= w.weight; n < 0 {
+			return w.text(m, who)
 		}
 	}
 	return ""
@@ -132,6 +105,9 @@ func (m maker) setting(who int) string {
 			"set session characteristics as transaction isolation level read committed",
 			"set default_transaction_isolation to default", "set default_transaction_isolation = 'repeatable read'")
 	default:
+		if strings.HasPrefix(name, "app.") {
+			return "select coalesce(current_setting('" + name + "', true), '')"
+		}
 		return m.of("show "+name, "select current_setting('"+name+"', true)")
 	}
 }

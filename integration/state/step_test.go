@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 )
@@ -25,11 +26,19 @@ type step struct {
 }
 
 func (s step) String() string {
-	if strings.HasPrefix(s.text, `\`) {
-		return fmt.Sprintf("%d          %s", s.who, s.text)
+	text := s.text
+	if quoted := strconv.Quote(text); strings.ContainsFunc(text, isOdd) || strings.TrimSpace(text) != text {
+		text = quoted
 	}
-	return fmt.Sprintf("%d %-8s %s", s.who, s.form, s.text)
+	form := s.form.String()
+	if strings.HasPrefix(s.text, `\`) {
+		form = ""
+	}
+	return fmt.Sprintf("%d %-8s %s", s.who, form, text)
 }
+
+// isOdd reports whether a character does not show in print as it is.
+func isOdd(r rune) bool { return r < ' ' || r == utf8.RuneError }
 
 // form is how SQL is sent.
 type form int
@@ -52,7 +61,7 @@ const (
 func (s step) messages(names map[string]string, open bool) ([]pgproto3.FrontendMessage, error) {
 	if strings.HasPrefix(s.text, `\`) {
 		list, err := protocol(s.text)
-		if _, asks := list[0].(*pgproto3.Query); asks && open {
+		if len(list) > 0 && open && asks(list[0]) {
 			list = append([]pgproto3.FrontendMessage{&pgproto3.Sync{}}, list...)
 		}
 		return list, err
@@ -73,6 +82,15 @@ func (s step) messages(names map[string]string, open bool) ([]pgproto3.FrontendM
 	default:
 		return append(list, &pgproto3.Query{String: s.text}), nil
 	}
+}
+
+// asks reports whether a message is a request of its own, which ends an open group.
+func asks(m pgproto3.FrontendMessage) bool {
+	switch m.(type) {
+	case *pgproto3.Query, *pgproto3.FunctionCall:
+		return true
+	}
+	return false
 }
 
 // group runs a statement in a group of its own.
@@ -96,7 +114,7 @@ func protocol(text string) (list []pgproto3.FrontendMessage, err error) {
 		list = append(list, m)
 	}
 	switch list[len(list)-1].(type) {
-	case *pgproto3.Sync, *pgproto3.Flush, *pgproto3.Query, *pgproto3.CopyDone, *pgproto3.CopyFail:
+	case *pgproto3.Sync, *pgproto3.Flush, *pgproto3.Query, *pgproto3.FunctionCall, *pgproto3.CopyDone, *pgproto3.CopyFail:
 		return list, nil
 	}
 	return nil, fmt.Errorf("%s: nothing makes PostgreSQL answer", text)
@@ -114,6 +132,13 @@ func message(text string) (pgproto3.FrontendMessage, error) {
 		return arg[i]
 	}
 	switch verb {
+	case "function":
+		oid, err := strconv.ParseUint(arg[0], 10, 32)
+		f := &pgproto3.FunctionCall{Function: uint32(oid)}
+		for _, v := range arg[1:] {
+			f.Arguments = append(f.Arguments, []byte(v))
+		}
+		return f, err
 	case "query":
 		return &pgproto3.Query{String: rest}, nil
 	case "parse":

@@ -18,6 +18,8 @@ import (
 
 	"github.com/weir-pg/weir"
 	_ "github.com/weir-pg/weir/internal/audit" // of each upstream that changes hands
+	"github.com/weir-pg/weir/internal/config"
+	"github.com/weir-pg/weir/internal/observe"
 	"github.com/weir-pg/weir/internal/testpg"
 )
 
@@ -29,7 +31,12 @@ type ground struct {
 
 func newGround(t testing.TB) *ground {
 	t.Helper()
-	server := testpg.URL(t)
+	return newGroundAt(t, testpg.URL(t))
+}
+
+// newGroundAt is newGround at a server, by its superuser's URL.
+func newGroundAt(t testing.TB, server string) *ground {
+	t.Helper()
 	g := &ground{direct: testpg.Database(t, server), behind: testpg.Database(t, server)}
 	ctx, stop := context.WithTimeout(t.Context(), patience)
 	defer stop()
@@ -56,6 +63,22 @@ func (g *ground) exec(t testing.TB, sql string) {
 	}
 }
 
+// forget ends the transactions that a script has prepared and not ended.
+func (g *ground) forget(t testing.TB) {
+	t.Helper()
+	for _, conn := range g.admin {
+		left, err := conn.Exec(t.Context(), "select gid from pg_prepared_xacts where database = current_database()").ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range left[0].Rows {
+			if _, err := conn.Exec(t.Context(), "rollback prepared "+literal(string(row[0]))).ReadAll(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // world is a ground with weir before one of its databases, and the clients of
 // one script.
 type world struct {
@@ -67,6 +90,7 @@ type world struct {
 	trace   []step // what was done
 	pids    [2]map[uint32]int
 	defects *defects
+	over    bool // what comes now depends on time: there is nothing to compare any more
 }
 
 // acquire bounds the wait for an upstream: nothing in a script has to wait, so
@@ -80,6 +104,7 @@ func (g *ground) open(t testing.TB, pool int, change ...func(*weir.Config)) *wor
 	cfg.Upstream = g.behind
 	cfg.Listen = []string{"127.0.0.1:0"}
 	cfg.Pool.Min, cfg.Pool.Max = 0, pool
+	cfg.Pool.MaxPinned = config.Share{Percent: 100} // so that a step waits for a connection alone, see room
 	cfg.Pool.AcquireTimeout = acquire
 	cfg.Pool.StatementTimeout = 0
 	cfg.ShutdownPause = 0
@@ -115,16 +140,16 @@ type client struct {
 	direct  *peer
 	through *peer
 	names   map[string]string // what it has prepared in the prepared form, by text
-	pinned  bool              // it has done what may keep it on its upstream
+	keeps   bool              // it has an upstream of weir's while others act
 	foreign bool              // it has set a client_encoding; then LISTEN pins
-	unsure  bool              // its transaction has a statement that weir cannot read
+	hurried bool              // it has set a time limit that anything may exceed
 }
 
 // connect logs a client in on both sides. What differs is a line in each.
 func (w *world) connect(i int) (got, want string, err error) {
 	c := w.clients[i]
-	c.names, c.pinned, c.unsure = make(map[string]string), false, false
-	if c.direct, err = dial(with(w.ground.direct, c.params), w.pids[0], i); err != nil {
+	c.names = make(map[string]string)
+	if c.direct, err = dial(with(w.direct, c.params), w.pids[0], i); err != nil {
 		return "", "", err
 	}
 	if c.through, err = dial(with(w.through, c.params), w.pids[1], i); err != nil {
@@ -151,7 +176,7 @@ func with(base string, params map[string]string) string {
 
 // begin gives the world the clients of a script, none of which is connected.
 func (w *world) begin(params []map[string]string) {
-	w.clients, w.trace = nil, nil
+	w.clients, w.trace, w.over = nil, nil, false
 	w.pids = [2]map[uint32]int{{}, {}}
 	for _, p := range params {
 		w.clients = append(w.clients, &client{params: p})
@@ -183,50 +208,45 @@ func (w *world) leave(i int) error {
 			err = fmt.Errorf("through weir: %w", e)
 		}
 	}
-	c.direct, c.through, c.pinned, c.unsure = nil, nil, false, false
+	c.direct, c.through, c.keeps, c.hurried = nil, nil, false, false
 	return err
-}
-
-// holds reports whether a client may hold an upstream of weir's between two of
-// its steps: it is in a block, in an open group, or pinned.
-func (c *client) holds() bool {
-	return c.direct != nil && (c.direct.status != 'I' || c.direct.open || c.pinned)
 }
 
 // room reports whether a step can be done without waiting for another client.
 func (w *world) room(s step) bool {
-	holding, pinned := 0, 0
+	held := 0
 	for i, c := range w.clients {
-		if i == s.who {
-			continue
-		}
-		if c.holds() {
-			holding++
-		}
-		if c.pinned || c.unsure {
-			pinned++
+		if i != s.who && c.keeps {
+			held++
 		}
 	}
-	c := w.clients[s.who]
-	if (c.pinnedBy(s.text) || unread(s.text)) && !c.pinned && w.pool > 1 && pinned >= w.pool/2 {
-		return false // that many may be pinned
+	return held < w.pool
+}
+
+// calm is how long an upstream may take to be given back. One that takes longer is
+// given back when another client asks.
+const calm = 200 * time.Millisecond
+
+// keeping finds out whether a client has kept an upstream after a step: it is in a
+// block, in an open group, or weir says that it is pinned.
+func (w *world) keeping(c *client) {
+	others := 0
+	for _, o := range w.clients {
+		if o != c && o.keeps {
+			others++
+		}
 	}
-	return holding < w.pool || c.holds() && holding <= w.pool
+	c.keeps = c.direct != nil && (c.direct.status != 'I' || c.direct.open)
+	for began := time.Now(); !c.keeps && c.through != nil && time.Since(began) < calm; time.Sleep(time.Millisecond) {
+		status := w.gateway.Status()
+		for _, p := range status.Pools {
+			c.keeps = c.keeps || slices.ContainsFunc(p.Pins, func(pin observe.Pin) bool { return pin.PID == c.through.conn.PID })
+		}
+		if status.Upstreams.Active <= others {
+			break
+		}
+	}
 }
-
-// pinning are the words after which a client may keep its upstream.
-var pinning = []string{
-	"advisory_lock", "advisory_unlock", "temp", "with hold", "prepare ", "load ", "currval", "lastval", "setseed", "listen ", "pg_temp",
-}
-
-// pinnedBy reports whether a step may pin the client.
-func (c *client) pinnedBy(text string) bool {
-	return mentions(text, pinning...) || c.foreign && mentions(text, "listen ")
-}
-
-// unread reports whether a step has a statement that weir cannot read, which pins
-// until it has failed.
-func unread(text string) bool { return strings.Contains(text, "selekt") }
 
 // do does one step on both sides and returns the first difference, nil where
 // there is none.
@@ -256,11 +276,15 @@ func (w *world) do(s step) *difference {
 		return w.differ(nil, nil, err.Error())
 	}
 	c.foreign = c.foreign || mentions(s.text, "client_encoding", "set names")
-	c.pinned = c.pinned || c.pinnedBy(s.text)
+	c.hurried = c.hurried || mentions(s.text, "_timeout = '1ms'")
 	want := c.direct.do(messages)
 	got := c.through.do(messages)
-	c.unsure = (c.unsure || unread(s.text)) && c.holds()
+	w.keeping(c)
 	c.learn(s, want)
+	if c.hurried && slices.ContainsFunc(slices.Concat(got, want), func(line string) bool { return fails(line, "57014") || fails(line, "55P03") }) {
+		w.over = true
+		return nil
+	}
 	if slices.Contains(want, silence) || slices.Contains(want, ended) {
 		return w.differ(got, want, "PostgreSQL itself does not answer")
 	}
@@ -283,7 +307,6 @@ func (c *client) learn(s step, lines []string) {
 	for _, line := range lines {
 		switch {
 		case line == `{"Type":"CommandComplete","CommandTag":"DISCARD ALL"}`:
-			c.pinned = false
 			clear(c.names)
 		case line == `{"Type":"CommandComplete","CommandTag":"DEALLOCATE ALL"}`:
 			clear(c.names)
