@@ -33,8 +33,12 @@ func (x *exchange) leave() {
 		}
 		x.task.Park()
 	case x.status != wire.Idle:
-		if err := x.command("ROLLBACK"); err != nil {
+		reported := len(x.changes.reported) > 0
+		switch err := x.command("ROLLBACK"); {
+		case err != nil:
 			x.discardUpstream("its client left inside a transaction, and ROLLBACK failed: " + err.Error())
+		case reported: // what is taken back is not followed: nobody is left whose it would be
+			x.up.settings = unknownSettings
 		}
 	case x.keeps():
 		x.reset()
