@@ -270,6 +270,7 @@ func (x *exchange) start(s *Session, t *loop.Task) {
 		toUp: x.toUp, toClient: x.toClient, due: x.due,
 		portals: x.portals, changes: x.changes.forgotten(),
 		advance: advance{script: x.advance.script},
+		marks:   marks{parsed: x.marks.parsed[:0]},
 	}
 	s.x = x
 }

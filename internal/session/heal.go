@@ -22,8 +22,9 @@ import (
 //   - 26000 for a statement that the client has: somebody removed it from the
 //     upstream behind weir's back.
 //
-// Both outside a transaction block only, where nothing has happened yet, and
-// while the whole group is still in the buffer to be sent again.
+// Both outside a transaction block only, where nothing has happened yet, while
+// no other group is under way, and while the whole group is still in the buffer
+// to be sent again.
 
 // injury is an error that may be healed.
 type injury struct {
@@ -90,18 +91,14 @@ func (x *exchange) suspect(code sqlstate.Code) {
 func (x *exchange) mend() {
 	hurt := x.hurt
 	x.hurt = nil
-	if hurt.undone && x.status == wire.Idle {
+	if hurt.undone && x.status == wire.Idle && x.repeatable() {
 		x.askAgain()
 		return
 	}
 	fit := !hurt.undone && x.status == wire.Idle && x.renew(hurt)
 	x.healed = true // once in a group
-	switch {
-	case x.up == nil:
-		return // lost meanwhile, and answered
-	case fit:
-		x.toUp.replay()
-		return
+	if x.up == nil || fit && x.toUp.replay() {
+		return // it was lost meanwhile, and answered, or the group goes again
 	}
 	status := x.status
 	x.toClient.insert(func(out []byte) []byte {
@@ -128,7 +125,7 @@ func (x *exchange) renew(hurt *injury) bool {
 		fresh = d.intern([]byte(hurt.st.Text), []byte(hurt.st.OIDs), hurt.st.meaning, hurt.st.quoting)
 	}
 	defer d.release(fresh)
-	if !x.toUp.replaysDescribe() && !x.sameRows(hurt.st, fresh) {
+	if !x.toUp.takesDescribe() && !x.sameRows(hurt.st, fresh) {
 		return false
 	}
 	for _, p := range x.s.named {

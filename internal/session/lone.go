@@ -3,71 +3,100 @@
 package session
 
 import (
+	"bytes"
+
 	"github.com/weir-pg/weir/internal/sqltext"
 	"github.com/weir-pg/weir/internal/wire"
 )
 
-// lone returns the text of the only statement under way, where there is just
-// one: a simple query, or what one group of the extended protocol executes, to
-// its last row. The text is empty where a group only prepares.
-func (x *exchange) lone() (text string, ok bool) {
-	var l loneGroup
-	for b := x.toUp.marked(); ; {
-		typ, size, whole, err := wire.Header(b)
-		if !whole || err != nil || size > len(b) {
-			return "", false
-		}
-		body := b[wire.HeaderSize:size]
-		switch {
-		case typ == wire.Query && !l.begun:
-			return string(body[:len(body)-1]), sqltext.Scan(body[:len(body)-1]).Count == 1
-		case typ == wire.Sync:
-			return l.executed, true
-		case !l.take(x.s, typ, body):
-			return "", false
-		}
-		b = b[size:]
-	}
+// lone is the only request under way, where there is just one: a simple query of
+// one statement, or one group of the extended protocol with one statement.
+type lone struct {
+	text     string // of the statement; of one that is only prepared, too
+	prepares bool   // it is not even bound
 }
 
-// loneGroup reads the messages of a group.
+// lone reads all that was taken from the client since the requests under way
+// began. It is not ok where that is anything but one request with its end: what
+// is decided about asking again holds for everything that was sent, and a
+// pipeline can have a read in front of a write.
+func (x *exchange) lone() (l lone, ok bool) {
+	taken := x.toUp.taken()
+	if taken == nil || x.due.groups() > 1 {
+		return lone{}, false
+	}
+	var g loneGroup
+	for typ, body := range messages(taken) {
+		taken = taken[wire.HeaderSize+len(body):]
+		if g.ended || !g.take(x.s, typ, body) {
+			return lone{}, false
+		}
+	}
+	return g.lone, g.ended && len(taken) == 0
+}
+
+// loneGroup reads the messages of a request.
 type loneGroup struct {
+	lone
+
 	begun    bool
 	parsed   *string // the text of its Parse, nil before that
 	name     string  // that Parse's
-	bound    *string // the text that its Bind binds, nil before that
-	executed string
+	bound    bool
+	executed bool
+	ended    bool
 }
 
 // take reads one message, and reports whether there may be one of its type.
-func (l *loneGroup) take(s *Session, typ byte, body []byte) bool {
-	l.begun = true
+func (g *loneGroup) take(s *Session, typ byte, body []byte) bool {
 	switch typ {
+	case wire.Query:
+		text := bytes.TrimSuffix(body, []byte{0})
+		g.text, g.ended = string(text), true
+		return !g.begun && sqltext.Scan(text).Count == 1
+	case wire.Sync:
+		g.ended, g.prepares = true, !g.bound
+		if g.prepares && g.parsed != nil {
+			g.text = *g.parsed
+		}
+		return g.begun
 	case wire.Parse:
 		m, err := wire.ReadParse(body)
 		text := string(m.Text)
-		twice := l.parsed != nil
-		l.parsed, l.name = &text, string(m.Name)
+		twice := g.parsed != nil || g.bound
+		g.begun, g.parsed, g.name = true, &text, string(m.Name)
 		return err == nil && !twice
 	case wire.Bind:
-		_, name, _, err := wire.ReadBind(body)
-		if err != nil || l.bound != nil {
-			return false
-		}
-		if l.parsed != nil && l.name == string(name) {
-			l.bound = l.parsed
-		} else if st := s.find(name); st != nil && !st.unseen {
-			l.bound = &st.Text
-		}
-		return l.bound != nil
+		return g.bind(s, body)
 	case wire.Execute:
-		if l.bound == nil || l.executed != "" || len(body) < 4 || string(body[len(body)-4:]) != "\x00\x00\x00\x00" {
-			return false
-		}
-		l.executed = *l.bound
+		twice := g.executed
+		g.executed = true
+		return g.bound && !twice && len(body) >= 4 && string(body[len(body)-4:]) == "\x00\x00\x00\x00"
+	case wire.Describe:
+		g.begun = true
 		return true
-	case wire.Describe, wire.Flush:
+	case wire.Flush:
 		return true
 	}
 	return false
+}
+
+// bind reads the only Bind of a group. Whether it is executed or not makes no
+// difference: a plan is made, for which functions may be called.
+func (g *loneGroup) bind(s *Session, body []byte) bool {
+	_, name, _, err := wire.ReadBind(body)
+	if err != nil || g.bound {
+		return false
+	}
+	g.begun, g.bound = true, true
+	if g.parsed != nil {
+		g.text = *g.parsed
+		return g.name == string(name)
+	}
+	st := s.find(name)
+	if st == nil || st.unseen {
+		return false
+	}
+	g.text = st.Text
+	return true
 }

@@ -4,6 +4,7 @@ package session
 
 import (
 	"io"
+	"iter"
 
 	"github.com/weir-pg/weir/internal/loop"
 	"github.com/weir-pg/weir/internal/wire"
@@ -72,6 +73,7 @@ func (p *pipe) read(s io.Reader) (int, error) {
 
 // load puts bytes that were read earlier into an empty pipe.
 func (p *pipe) load(b []byte) {
+	p.spoil()
 	p.grow(len(b)) // a request that waited can be larger than the buffer
 	p.fill = copy(p.buf, b)
 	p.carry()
@@ -86,20 +88,36 @@ func (p *pipe) spoil() { p.from = -1 }
 // intact reports whether everything since mark is still in the buffer.
 func (p *pipe) intact() bool { return p.from >= 0 && p.pass == 0 && p.drop == 0 }
 
-// replayable reports whether everything since mark is still in the buffer, and
-// was taken in.
-func (p *pipe) replayable() bool {
-	return p.intact() && (p.sent == p.to || p.fill == 0) && len(p.out) == 0
+// taken returns the messages that were taken in since mark, whatever became of
+// them: kept, edited or dropped. It is nil where they are not intact. What has
+// come and was not looked at yet is not among them.
+func (p *pipe) taken() []byte {
+	switch {
+	case !p.intact():
+		return nil
+	case p.fill == 0: // rewound: all of it was taken in, and nothing has come since
+		return p.buf[p.from:p.to]
+	}
+	return p.buf[p.from:p.seen]
 }
 
-// replay goes back to mark; what has not been sent yet is forgotten.
-func (p *pipe) replay() {
+// replayable reports whether everything that was taken in since mark is still in
+// the buffer, and was sent.
+func (p *pipe) replayable() bool {
+	return p.intact() && (p.sent == p.seen || p.fill == 0) && len(p.out) == 0
+}
+
+// replay goes back to mark, from where all is taken in again: what was taken in,
+// and what had only come. What waits to be sent is forgotten. It returns false,
+// and does nothing, where that is not intact.
+func (p *pipe) replay() bool {
+	if !p.intact() {
+		return false
+	}
 	p.out = p.out[:0]
 	p.sent, p.seen, p.fill = p.from, p.from, p.to
+	return true
 }
-
-// marked returns what came since mark; the pipe is intact.
-func (p *pipe) marked() []byte { return p.buf[p.from:p.to] }
 
 // position is that of the next byte taken in, counted from the pipe's beginning.
 func (p *pipe) position() uint64 { return p.gone + uint64(len(p.out)+p.seen-p.sent) }
@@ -107,25 +125,38 @@ func (p *pipe) position() uint64 { return p.gone + uint64(len(p.out)+p.seen-p.se
 // unsent reports whether nothing from position at on has been sent.
 func (p *pipe) unsent(at uint64) bool { return p.gone <= at && p.pass == 0 }
 
-// takeBack drops what was taken in from position at on and is unsent.
-func (p *pipe) takeBack(at uint64) {
+// takeBack drops what was taken in from position at on. It returns false, and
+// drops nothing, where some of that was sent.
+func (p *pipe) takeBack(at uint64) bool {
 	p.settle()
-	p.out = p.out[:len(p.out)-int(p.position()-at)]
+	if at < p.gone || at > p.position() || p.pass != 0 {
+		return false
+	}
+	p.out = p.out[:at-p.gone]
+	return true
 }
 
-// replaysDescribe reports whether there is a Describe among the messages since
-// mark.
-func (p *pipe) replaysDescribe() bool {
-	b := p.marked()
-	for {
-		typ, size, ok, err := wire.Header(b)
-		if !ok || err != nil || size > len(b) {
-			return false
-		}
+// takesDescribe reports whether there is a Describe among the messages taken in
+// since mark.
+func (p *pipe) takesDescribe() bool {
+	for typ := range messages(p.taken()) {
 		if typ == wire.Describe {
 			return true
 		}
-		b = b[size:]
+	}
+	return false
+}
+
+// messages yields the types and bodies of the whole messages in b.
+func messages(b []byte) iter.Seq2[byte, []byte] {
+	return func(yield func(byte, []byte) bool) {
+		for {
+			typ, size, ok, err := wire.Header(b)
+			if !ok || err != nil || size > len(b) || !yield(typ, b[wire.HeaderSize:size]) {
+				return
+			}
+			b = b[size:]
+		}
 	}
 }
 
@@ -157,6 +188,9 @@ func (p *pipe) grow(size int) {
 	p.compact()
 	if p.sent+size <= len(p.buf) {
 		return
+	}
+	if p.fill < p.to {
+		p.spoil() // what may be sent again is behind fill, and is not copied
 	}
 	b := make([]byte, p.seen+size)
 	p.fill = copy(b, p.buf[:p.fill])

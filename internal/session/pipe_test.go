@@ -331,8 +331,8 @@ func TestPipeReplays(t *testing.T) {
 	p.keep(30)
 	p.mark()
 	pass()
-	if !p.replayable() || !p.replaysDescribe() {
-		t.Fatalf("replayable %t, with a Describe %t", p.replayable(), p.replaysDescribe())
+	if !p.replayable() || !p.takesDescribe() {
+		t.Fatalf("replayable %t, with a Describe %t", p.replayable(), p.takesDescribe())
 	}
 	p.replay()
 	pass()

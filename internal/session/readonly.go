@@ -27,13 +27,14 @@ type doubt struct {
 // reads reports whether what was under way may be asked again as one that only
 // reads. If that is still in doubt, s.doubt says what has to be found out first.
 func (x *exchange) reads() bool {
-	text, ok := x.lone()
+	l, ok := x.lone()
 	if !ok {
 		return false
 	}
-	if text == "" {
+	if l.prepares {
 		return x.s.tries < unsentTries // nothing was to be executed
 	}
+	text := l.text
 	if x.s.losses > 0 {
 		x.pool().suspect(text)
 		return false

@@ -21,7 +21,9 @@ import (
 //   - one statement outside a block that only reads, whose upstream was lost.
 //
 // All of them only as long as nothing of an answer has gone to the client and
-// the whole request is still in the buffer: asking again is reading it again.
+// the whole request is still in the buffer: asking again is reading it again. A
+// request is everything that was sent and not answered: what was sent in one
+// write with others is asked again with them, or not at all.
 
 const (
 	// conflictTries bounds how often one statement is asked again that conflicts
@@ -44,16 +46,19 @@ const (
 
 // marks is where things were when the requests under way began.
 type marks struct {
-	sent    uint64 // to the upstream: a position in toUp
-	said    uint64 // to the client: a position in toClient
-	cancels uint32 // the session's
-	parsed  string // a name that one of the requests has defined since
+	sent    uint64   // to the upstream: a position in toUp
+	said    uint64   // to the client: a position in toClient
+	cancels uint32   // the session's
+	parsed  []string // names that the requests have defined since; its storage is used again
 }
 
 // mark notes that requests begin.
 func (x *exchange) mark() {
 	x.toUp.mark()
-	x.marks = marks{sent: x.toUp.gone, said: x.toClient.position(), cancels: x.s.cancels.Load()}
+	x.marks = marks{
+		sent: x.toUp.gone, said: x.toClient.position(), cancels: x.s.cancels.Load(),
+		parsed: x.marks.parsed[:0],
+	}
 }
 
 // repeatable reports whether the requests under way can be asked again as if
@@ -98,8 +103,8 @@ func (x *exchange) startOver(why observe.Retry, cause error) {
 	x.takeBack()
 	x.toClient.forgetRest()
 	x.toClient.takeBack(x.marks.said)
-	if x.marks.parsed != "" {
-		x.s.forgetNamed(x.marks.parsed)
+	for _, name := range x.marks.parsed {
+		x.s.forgetNamed(name)
 	}
 	if why == observe.Conflict && x.synced {
 		x.letGo()
@@ -148,11 +153,11 @@ func (x *exchange) conflicts(code sqlstate.Code) bool {
 	if !x.pool().config().RetryConflicts || x.s.tries >= conflictTries || !x.repeatable() {
 		return false
 	}
-	text, ok := x.lone()
+	l, ok := x.lone()
 	if !ok {
 		return false
 	}
-	e := x.s.env.dictionary.declared.effectOf([]byte(text), x.quoting())
+	e := x.s.env.dictionary.declared.effectOf([]byte(l.text), x.quoting())
 	return e.kinds != 0 && e.kinds&^undoable == 0 && e.pins == 0 && !e.touches
 }
 

@@ -30,7 +30,7 @@ func (x *exchange) succeeded() {
 		d.release(a.before)
 	case a.kind == 'P' && a.st != nil:
 		if a.name != "" {
-			x.marks.parsed = a.name
+			x.marks.parsed = append(x.marks.parsed, a.name)
 		}
 		x.up.Prepared.Confirm(&a.st.Statement)
 		a.st.proven.Store(true)
