@@ -70,6 +70,12 @@ func (t *Task) Wake() {
 // Await runs f on an ordinary goroutine, where it may block, and parks the task
 // until f has returned. Events of attached connections do not end the wait.
 func (t *Task) Await(f func() error) error {
+	return t.AwaitWatching(f, func() {})
+}
+
+// AwaitWatching is Await that calls look each time an event has woken the task
+// before f has returned: it may end f.
+func (t *Task) AwaitWatching(f func() error, look func()) error {
 	var err error
 	done := false
 	go func() {
@@ -79,7 +85,7 @@ func (t *Task) Await(f func() error) error {
 			t.Wake()
 		}))
 	}()
-	for !done {
+	for look(); !done; look() {
 		t.Park()
 	}
 	return err

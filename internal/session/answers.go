@@ -112,6 +112,11 @@ func (q *answers) real() *answer {
 	return nil
 }
 
+// own reports whether the answer that is due next is to a question of weir's.
+func (q *answers) own() bool {
+	return q.head < len(q.list) && q.list[q.head].own()
+}
+
 // faked reports whether the answer that is due next is weir's own.
 func (q *answers) faked() bool {
 	return q.head < len(q.list) && q.list[q.head].fate == faked

@@ -3,6 +3,7 @@
 package session
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -10,13 +11,6 @@ import (
 	"github.com/weir-pg/weir/internal/sqlstate"
 	"github.com/weir-pg/weir/internal/wire"
 )
-
-// findings are what the upstream answered to questions of weir's own.
-type findings struct {
-	complaint *sqlstate.Error   // the error to the last one, nil where there was none
-	rows      map[string]string // of a query of two columns, while it runs; see rowsFrom
-	columns   uint64            // a hash of what a statement returns; see noteRows
-}
 
 // checkPatience bounds the check of an upstream that was idle for long, or since
 // before PostgreSQL was last down. One whose peer has vanished without a word
@@ -45,30 +39,51 @@ func (x *exchange) command(sql string) error {
 	return x.commandWithin(x.pool().config().ConnectTimeout, sql)
 }
 
-// commandWithin is command with a patience of its own.
+// cancelTries bounds how often a command is run again that was cancelled: by a
+// statement_timeout of the client's, which counts from the message on, or by a
+// cancel request that came late. PostgreSQL has undone all of it then.
+const cancelTries = 10
+
+// commandWithin is command with a patience of its own, over all tries.
 func (x *exchange) commandWithin(patience time.Duration, sql string) error {
 	up := x.up
-	x.found.complaint = nil
-	x.synced = false
-	up.Prepared.Unnamed = nil // a simple query ends it
-	x.due.push(answer{kind: internal})
-	x.toUp.insert(func(out []byte) []byte { return wire.AppendQuery(out, sql) })
 	over := x.limit(patience)
-	x.settleDue()
-	switch late := over(); {
-	case late:
+	err := x.commandOnce(sql)
+	for tries := 1; tries < cancelTries && x.up != nil && x.status == wire.Idle && isCancel(err); tries++ {
+		err = x.commandOnce(sql)
+	}
+	if over() {
 		x.discardUpstream("it did not answer a command of weir's own in time")
 		return &sqlstate.Error{
 			Code:    sqlstate.ConnectionFailure,
 			Message: fmt.Sprintf("PostgreSQL at %s did not answer weir within %v; the connection to it was closed", up.Address(), patience),
 			Routine: sqlstate.UpstreamLost,
 		}
+	}
+	return err
+}
+
+// commandOnce is one try. Its caller bounds it.
+func (x *exchange) commandOnce(sql string) error {
+	up := x.up
+	x.found.begin()
+	x.synced = false
+	up.Prepared.Unnamed = nil // a simple query ends it
+	x.due.push(answer{kind: internal})
+	x.toUp.insert(func(out []byte) []byte { return wire.AppendQuery(out, sql) })
+	x.settleDue()
+	switch {
 	case x.found.complaint != nil:
 		return x.found.complaint
 	case x.up == nil: // it answered, and was lost in the same breath
 		return connectionLost(up.Address())
 	}
 	return nil
+}
+
+func isCancel(err error) bool {
+	e, ok := err.(*sqlstate.Error) //nolint:errorlint // PostgreSQL's answer is not wrapped
+	return ok && e.Code == sqlstate.QueryCanceled
 }
 
 // limit breaks the upstream when the time is up, unless over is called before:
@@ -90,15 +105,26 @@ func (x *exchange) limit(patience time.Duration) (over func() (late bool)) {
 	}
 }
 
-// settleDue waits until all answers are in.
+// settleDue waits until all answers are in, of which the next is to weir's own
+// question: it is read whether the client takes anything or not, and so is the
+// end of the stream, which limit brings about. The caller sets the limit.
 func (x *exchange) settleDue() {
 	for !x.due.empty() {
-		moved := x.exchangeUpstream()
-		if x.toClient.crowded() || x.toClient.full() { // the upstream is not read before the client takes some
-			moved = x.deliver() || moved
-		}
-		if !moved && !x.due.empty() {
+		if !x.exchangeUpstream() && !x.due.empty() {
 			x.task.Park()
 		}
 	}
+}
+
+// await runs f on an ordinary goroutine and waits for it. The context ends after
+// patience, when weir's time is over, and when the client has gone without a
+// goodbye: then nobody needs the outcome.
+func (x *exchange) await(patience time.Duration, f func(ctx context.Context) error) error {
+	ctx, stop := context.WithTimeout(x.s.env.cutting, patience)
+	defer stop()
+	return x.task.AwaitWatching(func() error { return f(ctx) }, func() {
+		if x.s.client.Gone() && !endsInTerminate(x.toUp.buf[x.toUp.seen:x.toUp.fill]) {
+			stop()
+		}
+	})
 }

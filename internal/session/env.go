@@ -3,6 +3,7 @@
 package session
 
 import (
+	"context"
 	"log/slog"
 	"maps"
 	"runtime/debug"
@@ -27,6 +28,11 @@ type Env struct {
 	sweepEvery chan time.Duration // holds what KeepTime has not heard of yet
 	backends   backends
 
+	// cutting ends, by cut, when weir's time is over: whatever else is waited for.
+	// severing does when what Abort has asked for was not done in time either.
+	cutting, severing context.Context
+	cutNow, severNow  context.CancelFunc
+
 	cancelOnDisconnect atomic.Bool
 
 	farewell atomic.Int64 // clients with a process id below it are sent away, see Drain; 0: nobody
@@ -42,7 +48,7 @@ type Env struct {
 
 // NewEnv returns an Env that lets nobody in until Configure.
 func NewEnv(loops *loop.Group, log *slog.Logger) *Env {
-	return &Env{
+	e := &Env{
 		loops:      loops,
 		log:        log,
 		dictionary: NewDictionary(),
@@ -51,6 +57,9 @@ func NewEnv(loops *loop.Group, log *slog.Logger) *Env {
 		sessions:   make(map[uint32]*Session),
 		relays:     make(map[uint32]*relay),
 	}
+	e.cutting, e.cutNow = context.WithCancel(context.Background())
+	e.severing, e.severNow = context.WithCancel(context.Background())
+	return e
 }
 
 // Configure lets at most maxClients clients in, from now on. With
@@ -154,8 +163,12 @@ func (e *Env) allRelays() []*relay {
 	return slices.Collect(maps.Values(e.relays))
 }
 
-// abortPatience is how long PostgreSQL may take to cancel what is cut.
-const abortPatience = 5 * time.Second
+// abortPatience is how long PostgreSQL may take to cancel what is cut, and severEvery
+// how often what does not end by then is cut off, until nothing is left.
+const (
+	abortPatience = time.Second
+	severEvery    = 100 * time.Millisecond
+)
 
 // Abort closes every client now, whatever it does, and returns when none is
 // left. gone is what Drain returned. What runs is cancelled, so that nothing of it
@@ -167,21 +180,24 @@ func (e *Env) Abort(gone <-chan struct{}) {
 		return
 	}
 	e.farewell.Store(everyone)
+	e.cutNow()
 	e.onLoops((*Session).abort)
 	for _, r := range e.allRelays() {
 		e.cut.Add(1)
 		r.stop()
 	}
-	late := time.NewTimer(abortPatience)
-	defer late.Stop()
-	select {
-	case <-gone:
-	case <-late.C:
-		e.onLoops((*Session).sever)
-		for _, r := range e.allRelays() {
-			r.sever()
+	for late := time.NewTimer(abortPatience); ; late.Reset(severEvery) {
+		select {
+		case <-gone:
+			late.Stop()
+			return
+		case <-late.C:
+			e.severNow()
+			e.onLoops((*Session).sever)
+			for _, r := range e.allRelays() {
+				r.sever()
+			}
 		}
-		<-gone
 	}
 }
 
@@ -237,17 +253,35 @@ func (s *Session) abort() {
 		s.close()
 	case Active:
 		s.env.cut.Add(1)
-		s.client.Break() // its task finds the end of the stream
+		s.client.Break()
+		if s.x != nil {
+			s.x.cutOff()
+		}
 	case Closing:
 		s.close()
 	case Closed:
 	}
 }
 
-// sever breaks the upstream of a client that waits for it.
+// cutOff has the task end its client, whatever it waits for: the end of the client's
+// stream would be found only behind what came before it.
+func (x *exchange) cutOff() {
+	x.leaving, x.hungUp = true, true
+	x.task.Wake()
+}
+
+// sever ends a client that could not be ended in good order: it breaks the upstream
+// for which it waits.
 func (s *Session) sever() {
+	if s.State() == Closing {
+		s.close()
+		return
+	}
 	if up, _ := s.held(); up != nil {
 		up.Break()
+	}
+	if s.x != nil {
+		s.x.cutOff()
 	}
 }
 

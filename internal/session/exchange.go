@@ -165,9 +165,10 @@ func (x *exchange) exchangeUpstream() (moved bool) {
 	return x.fromUpstream() || moved
 }
 
-// fromUpstream takes the upstream's messages and prepares them for the client.
+// fromUpstream takes the upstream's messages and prepares them for the client. What
+// answers weir itself is taken whether the client reads or not.
 func (x *exchange) fromUpstream() (moved bool) {
-	for x.up != nil && !x.toClient.crowded() {
+	for x.up != nil && (!x.toClient.crowded() || x.due.own()) {
 		typ, size, ok, err := x.toClient.next()
 		if err != nil {
 			x.upstreamLost(err)
@@ -179,6 +180,9 @@ func (x *exchange) fromUpstream() (moved bool) {
 		}
 		if ok && x.toClient.whole(size) {
 			return moved
+		}
+		if x.due.own() {
+			x.toClient.spill()
 		}
 		n, err := x.toClient.read(&x.up.Stream)
 		x.count(0, n)
@@ -253,6 +257,8 @@ func (x *exchange) begin(s *Session, t *loop.Task) {
 	x.toUp.drop, s.drop = s.drop, 0
 	x.toUp.load(s.in)
 	s.in = nil
+	x.leaving = s.env.aborting.Load()
+	x.hungUp = x.leaving
 	if up := s.granted; up != nil {
 		s.granted = nil
 		x.attach(up)

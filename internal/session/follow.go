@@ -14,6 +14,10 @@ type changes struct {
 	hidden   []string          // those of them that have to be asked for by name
 	former   Settings          // the client's before DISCARD ALL, until PostgreSQL has reported what it changed; else zero
 	reports  []byte            // of DISCARD ALL, for the end of the group
+
+	// Why the settings cannot follow the client.
+	long      []string // some are too long, by their names
+	unlearned bool     // PostgreSQL did not say what they are: the next transaction asks again
 }
 
 // forgotten is c of a client without an upstream, on the storage that it has.

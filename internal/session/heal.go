@@ -159,7 +159,9 @@ func (x *exchange) sameRows(st, fresh *statement) bool {
 		out = wire.AppendTarget(out, wire.Describe, wire.Statement, fresh.Name)
 		return wire.AppendEmpty(out, wire.Sync)
 	})
+	over := x.limit(x.pool().config().ConnectTimeout)
 	x.settleDue()
+	over()
 	return x.up != nil && x.found.complaint == nil && x.found.columns == saw
 }
 

@@ -5,49 +5,128 @@ package session
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
-
-	"github.com/weir-pg/weir/internal/wire"
 )
 
+// longestFollowing is the longest value of a setting that follows its client, in
+// PostgreSQL's bytes. A longer one is not fetched: its client keeps its upstream.
+const longestFollowing = 1 << 20 // 1 MiB
+
+// mostFollowing bounds what all settings of a client take. The longest of them keep
+// their client on its upstream.
+const mostFollowing = 4 << 20 // 4 MiB
+
 // settingsQuery asks for the settings of the session. Names and operators are
-// qualified, because the search_path is the client's.
-const settingsQuery = `SELECT s.name, s.setting FROM pg_catalog.pg_settings s ` +
-	`WHERE s.source OPERATOR(pg_catalog.=) 'session' AND s.name OPERATOR(pg_catalog.!~~) 'transaction%'`
+// qualified, because the search_path is the client's. Of the time limits $1, which
+// limitsQuery has taken off, it asks what they were at the session's start.
+var settingsQuery = `SELECT CASE WHEN s.name OPERATOR(pg_catalog.=) ANY (l.names) THEN pg_catalog.concat('` + startOf + `', s.name) ELSE s.name END,` +
+	` CASE WHEN s.name OPERATOR(pg_catalog.=) ANY (l.names) THEN s.reset_val WHEN ` + followsIf("s.setting") + ` THEN s.setting END,` +
+	` pg_catalog.octet_length(s.setting)` +
+	` FROM pg_catalog.pg_settings s, (SELECT '{$1}'::pg_catalog.text[]) l (names)` +
+	` WHERE s.name OPERATOR(pg_catalog.=) ANY (l.names)` +
+	` OR s.source OPERATOR(pg_catalog.=) 'session' AND s.name OPERATOR(pg_catalog.!~~) 'transaction%'`
+
+// followsIf is the condition that a value can follow.
+func followsIf(value string) string {
+	return "pg_catalog.octet_length(" + value + ") OPERATOR(pg_catalog.<=) " + strconv.Itoa(longestFollowing)
+}
+
+// startOf marks the name of a time limit with its value at the session's start.
+const startOf = "!"
+
+// limitsQuery takes the time limits $1 off, and says what they were.
+const limitsQuery = `SELECT n,pg_catalog.current_setting(n),pg_catalog.set_config(n,'0',true) FROM pg_catalog.unnest('{$1}'::pg_catalog.text[]) n;`
 
 // learn asks the upstream what settings the client has now. One that is back to
 // its default is, for this client, what it asked for at login.
 func (x *exchange) learn() {
-	names := append(x.changes.hidden, hiddenIn(x.s.settings)...)
-	names = append(names, hiddenIn(x.up.settings)...)
-	x.changes.touched, x.changes.hidden = false, nil
-	held := x.keeps()
+	names := slices.Concat(x.changes.hidden, x.changes.long, hiddenIn(x.s.settings), hiddenIn(x.up.settings))
 	has, err := x.inquire(names, x.s.start)
-	if err != nil {
-		x.discardUpstream("it did not say what settings it has: " + err.Error())
-		if held {
-			x.bereave(err)
-		}
+	switch {
+	case x.up == nil:
+		x.settingsLost(err)
+		return
+	case err != nil:
+		x.unlearned(names, err)
 		return
 	}
+	x.changes.touched, x.changes.hidden = false, nil
+	x.changes.long = append(x.found.long, tooMany(has)...)
 	wants := x.s.start.values()
 	x.unrelieve(has)
 	x.up.settings = settingsOf(has)
 	maps.Copy(wants, has)
 	x.s.changeSettings(settingsOf(wants))
 	x.changes.settled = x.s.settings
+	x.followed(x.changes.long == nil)
+}
+
+// settingsLost ends a client whose upstream was lost before it said what settings
+// the client has: to go on with others would be to go on as somebody else.
+func (x *exchange) settingsLost(err error) {
+	if !x.leaving {
+		x.bereave(err)
+	}
+}
+
+// unlearned has a client keep the upstream that did not say what settings the
+// client has. It is asked again after the next transaction.
+func (x *exchange) unlearned(names []string, err error) {
+	x.s.env.log.Warn("PostgreSQL did not say what settings a client has: it keeps its connection at least until its next transaction", "error", err, "client", x.s.describe())
+	x.changes.touched, x.changes.unlearned, x.changes.hidden = false, true, names
+	x.followed(false)
+}
+
+// followed notes whether all of the client's settings can follow it. Where one does
+// not, the client keeps its upstream.
+func (x *exchange) followed(all bool) {
+	switch {
+	case x.pool().sessionMode():
+		return
+	case all:
+		x.s.setPin(x.s.pinned() &^ unfollowed)
+		return
+	}
+	if !x.s.place {
+		x.s.place = x.pool().places.take(0, true) // nobody saw it coming
+	}
+	x.s.setPin(x.s.pinned() | unfollowed)
+}
+
+// tooMany takes the longest settings out where all of them are too much, and
+// returns their names.
+func tooMany(has map[string]string) (names []string) {
+	total := 0
+	for name, value := range has {
+		total += len(name) + len(value)
+	}
+	for total > mostFollowing {
+		longest := ""
+		for name, value := range has {
+			if longest == "" || len(value) > len(has[longest]) {
+				longest = name
+			}
+		}
+		total -= len(longest) + len(has[longest])
+		delete(has, longest)
+		names = append(names, longest)
+	}
+	return names
 }
 
 // inquire asks the upstream for its settings, and by name for those that
 // pg_settings leaves out. Who the session is counts only where it is not what it
 // began as, or the client began as somebody else.
 func (x *exchange) inquire(hidden []string, start Settings) (map[string]string, error) {
+	limits := x.timeLimits()
 	var sql strings.Builder
-	sql.WriteString(settingsQuery)
+	sql.WriteString(ownTransaction + strings.ReplaceAll(limitsQuery+settingsQuery, "$1", strings.Join(limits, ",")))
 	slices.Sort(hidden)
 	for _, name := range slices.Compact(hidden) {
 		quoted := quoteValue(name)
-		sql.WriteString(" UNION ALL SELECT " + quoted + ", pg_catalog.current_setting(" + quoted + ", true)")
+		sql.WriteString(" UNION ALL SELECT " + quoted + ", CASE WHEN " + followsIf("v") + " THEN v END," +
+			" pg_catalog.octet_length(v) FROM pg_catalog.current_setting(" + quoted + ", true) v")
 	}
 	has, err := x.rowsFrom(sql.String())
 	if l := x.pool().lore.Load(); l != nil {
@@ -57,17 +136,21 @@ func (x *exchange) inquire(hidden []string, start Settings) (map[string]string, 
 			}
 		}
 	}
+	for _, name := range limits {
+		x.foundLimit(has, name)
+	}
 	return has, err
 }
 
-// rowsFrom runs a query of two columns, and returns the second by the first in
-// lower case.
-func (x *exchange) rowsFrom(sql string) (map[string]string, error) {
-	x.found.rows = make(map[string]string)
-	err := x.command(sql)
-	rows := x.found.rows
-	x.found.rows = nil
-	return rows, err
+// foundLimit puts a time limit among the settings as pg_settings would have it,
+// unless it is what the session began with.
+func (x *exchange) foundLimit(has map[string]string, name string) {
+	now, ok := milliseconds(has[name])
+	has[name] = strconv.FormatInt(now, 10)
+	if began := startOf + name; !ok || has[name] == has[began] {
+		delete(has, name)
+	}
+	delete(has, startOf+name)
 }
 
 // hiddenIn returns those of the settings that have to be asked for by name.
@@ -78,16 +161,4 @@ func hiddenIn(s Settings) (names []string) {
 		}
 	}
 	return names
-}
-
-// row takes a row of two columns that answers a query of weir's own.
-func (x *exchange) row(body []byte) {
-	name, rest, ok := wire.Column(body[2:])
-	if !ok {
-		return
-	}
-	value, _, ok := wire.Column(rest)
-	if ok && value != nil { // null: there is no such setting
-		x.found.rows[strings.ToLower(string(name))] = string(value)
-	}
 }

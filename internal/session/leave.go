@@ -76,7 +76,7 @@ const cancelPatience = 5 * time.Second
 func (x *exchange) cancelUpstream() {
 	up := x.up
 	err := x.task.Await(func() error {
-		ctx, stop := context.WithTimeout(context.Background(), cancelPatience)
+		ctx, stop := context.WithTimeout(x.s.env.severing, cancelPatience)
 		defer stop()
 		return up.Cancel(ctx)
 	})
@@ -95,7 +95,13 @@ func (x *exchange) reset() {
 		x.discardUpstream("its client left, and this cannot be undone: " + (held & lasting).String())
 		return
 	}
-	if err := x.command("DISCARD ALL"); err != nil {
+	// Not in one text, which DISCARD ALL does not take; by the client's defaults it
+	// would wait for other transactions, or be too late.
+	err := x.command("RESET ALL")
+	if err == nil {
+		err = x.command("DISCARD ALL")
+	}
+	if err != nil {
 		x.discardUpstream("DISCARD ALL failed after a session: " + err.Error())
 		return
 	}

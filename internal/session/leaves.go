@@ -16,7 +16,8 @@ func (x *exchange) leaves(e *effect) {
 	x.varied = x.varied || e.varies()
 	x.redefines = x.redefines || e.kinds&redefining != 0
 	x.changes.sets = x.changes.sets || e.sets
-	x.changes.touched = x.changes.touched || e.touches
+	x.changes.touched = x.changes.touched || e.touches || x.changes.unlearned
+	x.changes.unlearned = false
 	x.changes.hidden = append(x.changes.hidden, e.hidden...)
 	x.noteListening(e)
 	if e.vacates != nil {

@@ -17,6 +17,10 @@ const lingerTime = 2 * time.Second
 // comes until the client closes as well, and does not wait long for that.
 func (s *Session) linger() {
 	s.retire(Closing)
+	if s.env.aborting.Load() {
+		s.close() // there is no time to read it
+		return
+	}
 	_ = s.client.CloseWrite() // fails where the client has gone, which is the goal
 	s.client.Loop().After(lingerTime, loop.Func(s.close))
 	s.lingerOn()

@@ -124,7 +124,7 @@ func (x *exchange) handOver() {
 // newChannels returns the channels that the upstream listens to and the hub does
 // not give to the client yet.
 func (x *exchange) newChannels() (names []string, err error) {
-	has, err := x.rowsFrom(channelsQuery)
+	has, err := x.ask(channelsQuery)
 	for _, name := range has {
 		if x.s.ears == nil || !x.s.ears.hub(name) {
 			names = append(names, name)
@@ -151,8 +151,6 @@ var errEncoding = errors.New("its client_encoding is not that of the connection 
 // before the mark.
 func (x *exchange) join(names []string) error {
 	hub, s := x.pool().hub, x.s
-	ctx, stop := context.WithTimeout(context.Background(), x.pool().config().AcquireTimeout)
-	defer stop()
 	if !hub.Speaks(x.up.Params) {
 		return errEncoding
 	}
@@ -162,7 +160,7 @@ func (x *exchange) join(names []string) error {
 	}
 	e := s.ears
 	e.add(atUpstream, names...)
-	err := x.task.Await(func() (err error) {
+	err := x.await(x.pool().config().AcquireTimeout, func(ctx context.Context) (err error) {
 		x.listen.ticket, err = hub.Join(ctx, e, names...)
 		return err
 	})
@@ -216,11 +214,7 @@ func (x *exchange) awaitHub(typ byte, size int) (handled bool) {
 	if x.pool().sessionMode() || hub.Up() {
 		return false
 	}
-	err := x.task.Await(func() error {
-		ctx, stop := context.WithTimeout(context.Background(), x.pool().config().AcquireTimeout)
-		defer stop()
-		return hub.Ready(ctx)
-	})
+	err := x.await(x.pool().config().AcquireTimeout, hub.Ready)
 	switch {
 	case err == nil:
 		return x.up == nil

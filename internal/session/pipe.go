@@ -262,10 +262,12 @@ func (p *pipe) cut(n int) {
 // crowded reports whether enough waits to be sent that no more should be taken.
 func (p *pipe) crowded() bool { return len(p.out) >= outLimit }
 
-// full reports whether the buffer has no room for more of the source, and will
-// have some when the destination has taken what was kept.
-func (p *pipe) full() bool {
-	return p.fill == len(p.buf) && p.sent == 0 && p.seen > 0
+// spill makes room in a full buffer whether the destination takes anything or not.
+func (p *pipe) spill() {
+	if p.fill == len(p.buf) && p.seen > 0 {
+		p.settle()
+		p.compact()
+	}
 }
 
 // pending reports whether bytes wait to be sent.

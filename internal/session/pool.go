@@ -41,6 +41,9 @@ type Pool struct {
 	sequences atomic.Bool          // a client has asked for currval or lastval
 	began     atomic.Uint32        // how upstreams read texts when they were new, a quoting
 
+	closing context.Context // ends when the pool is closed
+	close   context.CancelFunc
+
 	places places // of those who may be pinned
 
 	mu        sync.Mutex
@@ -80,6 +83,7 @@ func (e *Env) NewPool(o PoolOptions) *Pool {
 		welcomes: make(map[Settings]*welcome),
 		open:     make(map[*Upstream]struct{}),
 	}
+	p.closing, p.close = context.WithCancel(context.Background())
 	p.options.Store(&o)
 	p.conns = pool.New(p.limits(&o), o.budgets()...)
 	p.hub = p.newHub()
@@ -277,6 +281,7 @@ func (p *Pool) Stats() *observe.PoolStats { return p.stats }
 // Close closes the pool's idle connections, now, and the others when they are
 // let go of; whoever waits gets err.
 func (p *Pool) Close(err *sqlstate.Error) {
+	p.close()
 	p.hub.Close()
 	p.conns.Close(err)
 }

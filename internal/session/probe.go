@@ -27,7 +27,7 @@ var probes = [...]string{
 // probe asks the upstream which of the provable reasons are there, of those that
 // the client may have given since it has the upstream.
 func (x *exchange) probe() (reasons, error) {
-	rows, err := x.rowsFrom(probeQuery(x.remains.possible))
+	rows, err := x.ask(probeQuery(x.remains.possible))
 	var shown reasons
 	for i := range probes {
 		if _, ok := rows[strconv.Itoa(i)]; ok {

@@ -10,7 +10,7 @@ import "context"
 // client had.
 func (p *Pool) Query(ctx context.Context, sql string) (rows map[string]string, err error) {
 	_, err = p.visit(ctx, nil, func(x *exchange) (err error) {
-		rows, err = x.rowsFrom(sql)
+		rows, err = x.ask(sql)
 		return err
 	})
 	return rows, err

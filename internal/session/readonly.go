@@ -125,7 +125,7 @@ func (x *exchange) proven() bool {
 	if d == nil {
 		return true
 	}
-	rows, err := x.rowsFrom(strings.Replace(volatileQuery, "$1", quoteArray(d.words), 1))
+	rows, err := x.ask(strings.Replace(volatileQuery, "$1", quoteArray(d.words), 1))
 	if x.up == nil {
 		x.lostUnused(d.err)
 		return false

@@ -24,6 +24,7 @@ const (
 	loads                          // libraries
 	functions                      // functions that keep state: dblink's connections, random's seed
 	unclear                        // statements that sqltext cannot read
+	unfollowed                     // settings that are too long to follow, or that PostgreSQL did not tell
 
 	// opaque is no reason by itself: the text has a body that may have done
 	// anything that PostgreSQL can be asked for.
@@ -35,7 +36,7 @@ const (
 var reasonNames = [...]string{
 	"pg_advisory_lock", "a temporary table", "a cursor WITH HOLD", "PREPARE", "LISTEN",
 	"currval or lastval", "set_config of a name that is not written out", "LOAD", "a function that keeps state in the session",
-	"a statement that weir does not understand",
+	"a statement that weir does not understand", "a setting that is too long to follow, or could not be read",
 }
 
 const (

@@ -39,7 +39,7 @@ type lore struct {
 // the session is.
 const loreQuery = `SELECT name, 'free' FROM pg_catalog.pg_settings WHERE context OPERATOR(pg_catalog.=) 'user' ` +
 	`UNION ALL SELECT pg_catalog.concat('"', word), '' FROM pg_catalog.pg_get_keywords() WHERE catcode OPERATOR(pg_catalog.<>) 'U' ` +
-	`UNION ALL SELECT i, pg_catalog.current_setting(i) FROM pg_catalog.unnest('{session_authorization,role}'::text[]) i`
+	`UNION ALL SELECT i, pg_catalog.current_setting(i) FROM pg_catalog.unnest('{session_authorization,role}'::pg_catalog.text[]) i`
 
 // fallible are the settings of context user whose values PostgreSQL looks up in
 // the catalog, where they may be gone by now, or takes only in a fresh session

@@ -21,11 +21,8 @@ func (x *exchange) reply(typ byte, size int) bool {
 	}
 	switch typ {
 	case wire.DataRow:
-		if x.found.rows != nil {
-			if !p.whole(size) {
-				return false
-			}
-			x.row(p.body(size))
+		if x.found.rows != nil && !x.row(size) {
+			return false
 		}
 		x.pass(size)
 		return true
@@ -137,6 +134,7 @@ func (x *exchange) noticeTag(a *answer, tag []byte) {
 	case bytes.Equal(tag, tagDiscardAll):
 		x.unpin(^reasons(0), a)
 		x.changes.touched, x.up.mixed = false, false
+		x.changes.long, x.changes.unlearned = nil, false
 		x.s.unlistenAll()
 		x.discarded = a != nil && a.kind == 'E'
 		x.changes.former = x.s.settings

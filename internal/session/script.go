@@ -3,6 +3,7 @@
 package session
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -17,15 +18,62 @@ type script struct {
 // is decides what one may set, so that is given up first and taken on last.
 func (l *lore) replay(b []byte, from, to Settings) script {
 	s := script{sql: b, sure: l != nil, lore: l}
+	s.free(from)
 	if from == unknownSettings || from.identifies() || to.identifies() {
-		return s.full(from, to)
+		s.full(from, to)
+	} else {
+		s.change(from, to)
 	}
-	s.change(from, to)
+	s.limits(from, to)
 	return s
 }
 
+// free has the script run without the limits of the client that had the session
+// before. They are in force until it has begun, so a short one may end it.
+func (s *script) free(from Settings) {
+	if from.hasAny(waitingModes[:]) || from == unknownSettings {
+		s.add(ownTransaction)
+	}
+	for _, name := range scriptLimits {
+		limit, ok := from.get(name)
+		ms, known := milliseconds(limit)
+		if !ok || known && (ms == 0 || ms >= shortLimit) {
+			continue
+		}
+		s.sure = false
+		s.add("SET LOCAL ", name, "=0;")
+	}
+}
+
+// waitingModes are the settings by which a transaction may have to wait before it
+// reads anything.
+var waitingModes = [...]string{"default_transaction_deferrable", "default_transaction_isolation"}
+
+// scriptLimits are the settings that may end a script. What sets them comes last.
+var scriptLimits = [...]string{"lock_timeout", statementTimeout, "transaction_timeout"}
+
+// shortLimit is a time, in milliseconds, that no script takes.
+const shortLimit = 1000
+
+// limits is change for the time limits.
+func (s *script) limits(from, to Settings) {
+	if from == unknownSettings {
+		from = noSettings // they were reset
+	}
+	for _, name := range scriptLimits {
+		had, has := from.get(name)
+		value, wanted := to.get(name)
+		switch {
+		case wanted && (!has || had != value):
+			s.set(name, value)
+		case has && !wanted:
+			s.reset(name)
+		}
+	}
+}
+
 // full is replay where the role may change, or nothing is known.
-func (s script) full(from, to Settings) script {
+func (s *script) full(from, to Settings) {
 	s.sure = false
 	s.add("RESET SESSION AUTHORIZATION;RESET ROLE;") // the first does not end a role that was there before it
 	if from == unknownSettings {
@@ -40,10 +88,9 @@ func (s script) full(from, to Settings) script {
 			s.set(name, value)
 		}
 	}
-	return s
 }
 
-// change writes what differs, in the order of the names.
+// change writes what differs but the time limits, in the order of the names.
 func (s *script) change(from, to Settings) {
 	d := difference{from.encoded.Value(), to.encoded.Value()}
 	for {
@@ -51,6 +98,7 @@ func (s *script) change(from, to Settings) {
 		switch {
 		case !ok:
 			return
+		case slices.Contains(scriptLimits[:], name):
 		case wanted:
 			s.set(name, value)
 		default:

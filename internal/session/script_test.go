@@ -43,7 +43,7 @@ func TestScriptTakesASessionFromSomeSettingsToOthers(t *testing.T) {
 			m{"role": "y", "session_authorization": "z", "work_mem": "1"},
 			"RESET SESSION AUTHORIZATION;RESET ROLE;SET work_mem TO E'1';SELECT pg_catalog.set_config( E'session_authorization', E'z',false);SELECT pg_catalog.set_config( E'role', E'y',false);", false,
 		},
-		"unknown": {m{"": "unknown"}, m{"work_mem": "1"}, "RESET SESSION AUTHORIZATION;RESET ROLE;RESET ALL;SET work_mem TO E'1';", false},
+		"unknown": {m{"": "unknown"}, m{"work_mem": "1"}, ownTransaction + "RESET SESSION AUTHORIZATION;RESET ROLE;RESET ALL;SET work_mem TO E'1';", false},
 	} {
 		got := testLore.replay(nil, settingsOf(c.from), settingsOf(c.to))
 		if string(got.sql) != c.want || got.sure != c.sure {

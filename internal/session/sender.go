@@ -92,9 +92,7 @@ func (x *exchange) awaitOwn() {
 // settleHub waits until the hub has passed on what was committed until now.
 func (x *exchange) settleHub() {
 	hub := x.pool().hub
-	_ = x.task.Await(func() error {
-		ctx, stop := context.WithTimeout(context.Background(), fencePatience)
-		defer stop()
+	_ = x.await(fencePatience, func(ctx context.Context) error {
 		hub.Settle(ctx)
 		return nil
 	})

@@ -100,6 +100,16 @@ func (d *difference) next() (name, value string, wanted, ok bool) {
 	}
 }
 
+// hasAny reports whether s has one of the settings.
+func (s Settings) hasAny(names []string) bool {
+	for name := range s.each {
+		if slices.Contains(names, name) {
+			return true
+		}
+	}
+	return false
+}
+
 // identity are the settings that say who the session is, in the order in which
 // they are set: the first ends the second.
 var identity = [...]string{"session_authorization", "role"}

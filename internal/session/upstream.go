@@ -79,6 +79,10 @@ func (u *Upstream) Ready(*loop.Conn) {
 // to wait, and true with none where the request was refused and answered.
 func (x *exchange) acquire(typ byte, size int) bool {
 	for x.s.refused == nil {
+		if x.s.env.aborting.Load() {
+			x.s.refused = shutdown
+			break
+		}
 		up, ok := x.pool().conns.TryAcquire(x.shard(), x.s.settings)
 		if !ok {
 			// A client in the queue owns no task: it has to take what it is

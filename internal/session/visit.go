@@ -4,6 +4,7 @@ package session
 
 import (
 	"context"
+	"errors"
 
 	"github.com/weir-pg/weir/internal/loop"
 	"github.com/weir-pg/weir/internal/pool"
@@ -25,7 +26,9 @@ type visit struct {
 
 // visit waits in the queue for an upstream, gives it the settings, nil for those
 // that it has, and calls do in a task. It returns when do has, each of whose
-// commands ends in connect_timeout. Where lost is true, another upstream may do.
+// commands ends in connect_timeout, or at once when ctx is cancelled or the pool
+// closed. That the time of ctx is over ends the wait in the queue alone: PostgreSQL
+// may be slow. Where lost is true, another upstream may do.
 func (p *Pool) visit(ctx context.Context, settings *Settings, do func(x *exchange) error) (lost bool, err error) {
 	up, err := p.acquire(ctx)
 	if err != nil {
@@ -36,8 +39,37 @@ func (p *Pool) visit(ctx context.Context, settings *Settings, do func(x *exchang
 		v.settings = *settings
 	}
 	up.Stream.Loop().Post(loop.Func(func() { up.Stream.Loop().Go(v) }))
-	<-v.done
+	v.await(ctx)
 	return v.lost, v.err
+}
+
+// await returns when the visit is over, and ends it where it has no use.
+func (v *visit) await(ctx context.Context) {
+	ended := ctx.Done()
+	for {
+		select {
+		case <-v.done:
+			return
+		case <-ended:
+			ended = nil
+			if !errors.Is(ctx.Err(), context.Canceled) {
+				continue
+			}
+		case <-v.pool.closing.Done():
+		}
+		break
+	}
+	v.up.Stream.Loop().Post(loop.Func(v.end))
+	<-v.done
+}
+
+// end ends the visit, on its loop.
+func (v *visit) end() {
+	select {
+	case <-v.done: // the upstream is somebody else's
+	default:
+		v.up.Break()
+	}
 }
 
 // Serve is the visit's task.

@@ -119,7 +119,7 @@ func (p *Pool) ask(ctx context.Context, s Settings) (params map[string]string, s
 func (x *exchange) hearSettings(s Settings) (Settings, error) {
 	p := x.pool()
 	if p.lore.Load() == nil {
-		rows, err := x.rowsFrom(loreQuery)
+		rows, err := x.ask(loreQuery)
 		if err != nil {
 			return s, err
 		}
