@@ -33,3 +33,6 @@ func (g *Gateway) Stall() (release func()) {
 
 // Farewell is how long clients that ask nothing have to leave when there is no time.
 const Farewell = farewell
+
+// Logins is how many logins are under way.
+func (g *Gateway) Logins() int { return g.logins.count() }

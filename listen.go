@@ -194,7 +194,7 @@ func (g *Gateway) welcome(conn net.Conn, where place, visit *visit) {
 	if err != nil {
 		g.logLogin(conn, where, err)
 		session.Reject(login, err)
-		drain(login.Conn)
+		g.drain(login.Conn)
 		_ = login.Conn.Close()
 	}
 }
@@ -238,6 +238,8 @@ const cancelTimeout = 10 * time.Second
 func (g *Gateway) cancel(pid uint32, secret []byte) {
 	ctx, stop := context.WithTimeout(g.background, cancelTimeout)
 	defer stop()
+	hurry := context.AfterFunc(g.accepting, func() { time.AfterFunc(farewell, stop) })
+	defer hurry()
 	g.env.Cancel(ctx, pid, secret)
 }
 
@@ -265,9 +267,12 @@ func (g *Gateway) logLogin(conn net.Conn, where place, err error) {
 const drainTime = time.Second
 
 // drain lets a client read the last message: a connection that is closed with
-// unread bytes is reset, and the message with it.
-func drain(conn net.Conn) {
+// unread bytes is reset, and the message with it. A gateway that closes has not as
+// much time for that.
+func (g *Gateway) drain(conn net.Conn) {
 	_ = conn.SetReadDeadline(time.Now().Add(drainTime))
+	hurry := context.AfterFunc(g.accepting, func() { _ = conn.SetReadDeadline(time.Now().Add(farewell)) })
+	defer hurry()
 	if c, ok := conn.(interface{ CloseWrite() error }); ok {
 		_ = c.CloseWrite()
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -27,6 +28,8 @@ type reloader struct {
 	log     *slog.Logger
 	config  *config.Config // what the gateway has now
 	read    stamps         // of the files when they were read last
+
+	timeout atomic.Int64 // shutdown_timeout as it is now, in nanoseconds
 }
 
 // watch reloads on each hangup and when files of the settings change, until ctx
@@ -69,6 +72,7 @@ func (r *reloader) reload() {
 		r.level.Set(levels[next.Log.Level])
 	}
 	r.config = next
+	r.timeout.Store(int64(next.ShutdownTimeout))
 }
 
 // stamps tell the contents of files from what they were, by path.

@@ -7,8 +7,11 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -50,10 +53,11 @@ func (p *program) serve(c *cobra.Command, cfg *config.Config, log *slog.Logger, 
 	}
 	defer g.Close() // where it did not come to serve; what that ends is nobody's
 	r := reloader{gateway: g, load: func() (*config.Config, error) { return p.load(c) }, level: &p.level, log: log, config: cfg, read: read}
+	r.timeout.Store(int64(cfg.ShutdownTimeout))
 	var helpers sync.WaitGroup
 	helpers.Go(func() { r.watch(ctx, hangups) })
 	ended := make(chan struct{})
-	helpers.Go(func() { obey(g, signals, stop, ended, log) })
+	helpers.Go(func() { obey(g, signals, stop, ended, &r.timeout, log) })
 	err = g.ListenAndServe(ctx)
 	stop()
 	close(ended)
@@ -64,10 +68,12 @@ func (p *program) serve(c *cobra.Command, cfg *config.Config, log *slog.Logger, 
 
 // obey has the first signal stop the gateway, and the second end it, until ended
 // is closed.
-func obey(g *weir.Gateway, signals <-chan os.Signal, stop func(), ended <-chan struct{}, log *slog.Logger) {
+func obey(g *weir.Gateway, signals <-chan os.Signal, stop func(), ended <-chan struct{}, timeout *atomic.Int64, log *slog.Logger) {
 	select {
 	case s := <-signals:
 		log.Info("stopping: transactions in progress may finish", "signal", s.String())
+		late := time.AfterFunc(time.Duration(timeout.Load())+mostOverTime, func() { overdue(log) })
+		defer late.Stop()
 		stop()
 	case <-ended:
 		return
@@ -78,4 +84,16 @@ func obey(g *weir.Gateway, signals <-chan os.Signal, stop func(), ended <-chan s
 		_ = g.Close() // ListenAndServe says what it cut
 	case <-ended:
 	}
+}
+
+// mostOverTime is how long after shutdown_timeout the gateway may take to end. Of
+// the two seconds that are promised, the last part is for what comes after it.
+const mostOverTime = 1900 * time.Millisecond
+
+// overdue ends a process whose gateway does not end, which is a defect: the log has
+// what every goroutine does. Whoever stops weir must not have to wait.
+func overdue(log *slog.Logger) {
+	stacks := make([]byte, 1<<20)
+	log.Error("defect in weir: the gateway did not end in time; the process ends without it", "stacks", string(stacks[:runtime.Stack(stacks, true)]))
+	os.Exit(exitFailure)
 }

@@ -21,6 +21,7 @@ const (
 	lingerTime  = time.Second
 	lingerBytes = 2 << 20               // 2 MiB
 	hurriedTime = 20 * time.Millisecond // for the message to one that makes room
+	closingTime = time.Second / 4       // where weir ends the login because it stops
 )
 
 // ErrMakeRoom, as the cause with which a login's context ends, sends the client
@@ -79,8 +80,11 @@ func (c *turn) refuse(e *sqlstate.Error) {
 	end.Severity = sqlstate.SeverityFatal
 	c.done = true
 	wait := lingerTime
-	if e == ErrMakeRoom {
+	switch {
+	case e == ErrMakeRoom:
 		wait = hurriedTime
+	case errors.Is(c.ctx.Err(), context.Canceled):
+		wait = closingTime
 	}
 	if c.SetDeadline(time.Now().Add(wait)) != nil {
 		return

@@ -17,8 +17,8 @@ const (
 	readTimeout   = 10 * time.Second
 	writeTimeout  = 30 * time.Second
 	idleTimeout   = time.Minute
-	maxHeader     = 16 << 10        // 16 KiB
-	grace         = 2 * time.Second // for answers in progress when ctx ends
+	maxHeader     = 16 << 10               // 16 KiB
+	grace         = 400 * time.Millisecond // for answers in progress when ctx ends
 
 	// MaxConns is how many connections there may be. The one that has been there for
 	// longest without a request being answered makes room for another.
@@ -26,7 +26,7 @@ const (
 )
 
 // Serve answers requests on listener until ctx ends, then finishes those in
-// progress within 2 s and returns nil. It owns listener and closes it. An error
+// progress within 400 ms and returns nil. It owns listener and closes it. An error
 // means that it stopped early. logger gets what net/http reports.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler, logger *slog.Logger) error {
 	g := &guests{Listener: listener}
