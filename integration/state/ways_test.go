@@ -69,17 +69,21 @@ var trying = flag.String("with", "", "ways to try although they wait for somethi
 // inUse returns the ways of which scripts are made: those that wait for nothing, and
 // those that the flag names, which come often.
 func inUse() (list []way) {
-	named := strings.Split(*trying, ",")
 	for _, w := range ways {
 		switch {
-		case slices.Contains(named, w.name):
-			w.weight *= 8
-		case w.waits != "" && *trying != "all":
+		case w.waits != "" && !tried(w.name):
 			continue
+		case *trying != "all" && tried(w.name):
+			w.weight *= 8
 		}
 		list = append(list, w)
 	}
 	return list
+}
+
+// tried reports whether a way is tried although it may wait for something.
+func tried(name string) bool {
+	return *trying == "all" || slices.Contains(strings.Split(*trying, ","), name)
 }
 
 // TestWaysAreNamed keeps the flag's names and the table one.
