@@ -37,10 +37,10 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// build makes weir's binary. The tests run in their module's folder, which is
-// beside the command's.
+// build makes weir's binary, which audits upstreams that change hands. The tests run
+// in their module's folder, which is beside the command's.
 func build(path string) error {
-	cmd := exec.Command("go", "build", "-C", "..", "-o", path, "./cmd/weir")
+	cmd := exec.Command("go", "build", "-C", "..", "-tags", "audit", "-o", path, "./cmd/weir")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build weir: %w\n%s", err, out)
