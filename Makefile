@@ -47,7 +47,7 @@ test-pg: ## run the tests against another PostgreSQL, such as PG=18 (14 to 18), 
 	$(if $(INTEGRATION),WEIR_TEST_PG=$(PG) go -C $(INTEGRATION) test -timeout 15m ./...)
 
 .PHONY: check
-check: lint cross race fuzz-smoke bench-smoke ## linters, other platforms, race detector, a moment of every fuzz target and benchmark
+check: lint cross race fuzz-smoke soak-smoke bench-smoke ## linters, other platforms, race detector, a moment of every fuzz target, of the soak and of every benchmark
 
 .PHONY: lint
 lint: $(LINT) ## linters and formatters, .golangci.yml says which
@@ -75,6 +75,21 @@ fuzz-smoke:
 .PHONY: fuzz
 fuzz: ## fuzz every decoder for TIME (2m) each
 	@scripts/fuzz.sh $(or $(TIME),2m)
+
+.PHONY: regress
+regress: ## PostgreSQL's own tests through weir, an hour or more; POOLS="40 8 3" and FORMS="simple unnamed named" choose
+	@scripts/setup.sh test
+	@scripts/regress.sh
+
+.PHONY: soak-smoke
+soak-smoke:
+	@scripts/setup.sh test
+	@SEED=1 scripts/soak.sh 1m
+
+.PHONY: soak
+soak: ## look for leaks and other breaches for TIME (30m), by made-up scripts; it prints its SEED
+	@scripts/setup.sh test
+	@scripts/soak.sh $(or $(TIME),30m)
 
 .PHONY: bench-smoke
 bench-smoke:
