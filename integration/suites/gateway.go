@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -91,7 +92,11 @@ func findBinary(ctx context.Context, o options, dir string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find weir's module: %w", err)
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-C", strings.TrimSpace(string(module)), "-o", binary, "./cmd/weir")
+	tags := "-tags="
+	if o.audit {
+		tags += "audit"
+	}
+	build := exec.CommandContext(ctx, "go", "build", "-C", strings.TrimSpace(string(module)), tags, "-o", binary, "./cmd/weir")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build weir: %w: %s", err, out)
 	}
@@ -128,6 +133,22 @@ func (g *gateway) alive() error {
 	default:
 		return nil
 	}
+}
+
+// audited reports as an error what an audit of upstreams that changed hands has
+// found. weir has ended.
+func (g *gateway) audited() error {
+	text, err := os.ReadFile(g.log.Name())
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for line := range bytes.Lines(text) {
+		if bytes.Contains(line, []byte("audit: ")) {
+			errs = append(errs, errors.New(string(bytes.TrimSpace(line))))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // stop ends weir, gently at first.

@@ -42,6 +42,9 @@ type options struct {
 	mode    mode
 	weir    string // the binary to test; "" builds one
 	pool    int    // most connections of weir to PostgreSQL
+	form    form   // how PostgreSQL's own suites send their statements
+	beside  int    // other clients of PostgreSQL's own suites
+	audit   bool   // build weir so that it audits upstreams that change hands
 	only    string // regular expression of tests, where the suite takes one
 	known   string // folder of the lists of known differences
 	log     string // folder for the output of the tests and of weir; "" for none
@@ -56,7 +59,10 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar((*string)(&o.mode), "mode", string(transaction), "how to reach PostgreSQL: direct, or through weir in transaction or session mode")
 	flags.StringVar(&o.weir, "weir", "", "weir's binary; built from this repository if not given")
 	flags.IntVar(&o.pool, "pool", 20, "weir's most connections to PostgreSQL")
-	flags.StringVar(&o.only, "run", "", "run only tests that match this regular expression, and compare with nothing")
+	flags.StringVar((*string)(&o.form), "form", string(simple), "how the suites of PostgreSQL itself send a statement: simple, unnamed or named")
+	flags.IntVar(&o.beside, "beside", 0, "how many other clients, which change all kinds of settings, the suites of PostgreSQL itself have")
+	flags.BoolVar(&o.audit, "audit", false, "have weir compare what each connection holds that changes hands with what it should; a difference fails the run")
+	flags.StringVar(&o.only, "run", "", "run only tests that match this regular expression (of PostgreSQL's own suites: these tests, between blanks), and compare with nothing")
 	flags.StringVar(&o.known, "known", filepath.Join("suites", "known"), "folder of the lists of known differences")
 	flags.StringVar(&o.log, "log", "", "folder to keep the output of the tests and of weir in")
 	flags.BoolVar(&o.verbose, "v", false, "print the output of each test that fails")
@@ -65,6 +71,12 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	}
 	if !o.mode.valid() {
 		return o, fmt.Errorf("-mode %q: expected direct, transaction or session", o.mode)
+	}
+	if !o.form.valid() {
+		return o, fmt.Errorf("-form %q: expected simple, unnamed or named", o.form)
+	}
+	if o.audit && (o.weir != "" || o.mode == direct) {
+		return o, errors.New("-audit needs a weir that is built for it: give no -weir, and a mode that has one")
 	}
 	if _, ok := suites[o.suite]; !ok {
 		return o, fmt.Errorf("-suite %q: expected one of %s", o.suite, strings.Join(suiteNames(), ", "))
@@ -86,11 +98,34 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if o.only != "" {
 		return nil
 	}
-	list, err := readKnown(filepath.Join(o.known, o.suite+"-"+string(o.mode)+".txt"))
+	list, err := o.knownFailures()
 	if err != nil {
 		return err
 	}
 	return compare(stdout, list, results)
+}
+
+// knownFailures reads the lists of what fails in the mode, and in the form where it
+// has one of its own. What fails directly fails through weir as well.
+func (o options) knownFailures() (all []known, err error) {
+	modes := []mode{direct, o.mode}
+	if (o.suite != "regress" && o.suite != "isolation") || o.mode == direct {
+		modes = modes[1:]
+	}
+	for _, m := range modes {
+		names := []string{o.suite + "-" + string(m)}
+		if o.form != simple {
+			names = append(names, o.suite+"-"+string(m)+"-"+string(o.form))
+		}
+		for _, name := range names {
+			list, err := readKnown(filepath.Join(o.known, name+".txt"))
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, list...)
+		}
+	}
+	return all, nil
 }
 
 // measure runs the suite and returns what became of each test.
@@ -108,7 +143,12 @@ func measure(ctx context.Context, o options) (_ []result, took time.Duration, er
 	if err != nil {
 		return nil, 0, err
 	}
-	defer func() { err = errors.Join(err, site.close()) }()
+	defer func() {
+		err = errors.Join(err, site.close())
+		if o.audit {
+			err = errors.Join(err, site.gateway.audited())
+		}
+	}()
 	began := time.Now()
 	results, err := s.run(ctx, site, o)
 	if err == nil {

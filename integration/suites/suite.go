@@ -40,6 +40,8 @@ var suites = map[string]func(ctx context.Context, dir string) (suite, error){
 	"pgx":           newPgx,
 	"pq":            newPq,
 	"node-postgres": newNode,
+	"regress":       newRegress,
+	"isolation":     newIsolation,
 }
 
 func suiteNames() []string { return slices.Sorted(maps.Keys(suites)) }
