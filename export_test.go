@@ -31,6 +31,9 @@ func (g *Gateway) Stall() (release func()) {
 	return func() { close(over) }
 }
 
+// StatementBytes is what the prepared statements of all clients take.
+func (g *Gateway) StatementBytes() int64 { return g.env.StatementBytes() }
+
 // Farewell is how long clients that ask nothing have to leave when there is no time.
 const Farewell = farewell
 

@@ -72,5 +72,6 @@ func certificates(files config.TLS, former *setup) (own *tls.Certificate, author
 // use makes s the setup. Pools are the caller's.
 func (g *Gateway) use(s *setup) {
 	g.setup.Store(s)
+	g.env.BoundStatements(s.config.MaxTotalStatementBytes)
 	g.env.SetShortestTimeout(s.config.ShortestTimeout())
 }

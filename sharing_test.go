@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"github.com/weir-pg/weir"
 	"github.com/weir-pg/weir/internal/testpg"
 )
 
@@ -269,6 +270,69 @@ func TestStatementsAreSharedByClientsOfAllTimeouts(t *testing.T) {
 		if got, want := s.do(t, "select count(*) from pg_prepared_statements where statement ~ '^select .shared'"), `count(20) ["1"] Z(I)`; got != want {
 			t.Errorf("client %d, %s: got %s, want %s", i, set, got, want)
 		}
+	}
+}
+
+// What a program puts into comments for each request does not divide statements.
+func TestCommentsDoNotDivideStatements(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), poolOf(1))
+	for i, sql := range []string{
+		"select 'it''s' as a /* traceparent='00-%d' */", "/* %d */ select 'it''s' as b", "select 'it''s' -- %d\n|| 'x' as c", "/*+ Hint(%d) */ select 'it''s' as d", "select '/* %d */' as e", `select e'\' /* %d */' as f`,
+	} {
+		var got []string
+		for n := range 3 {
+			s := sharer{g.raw(t)}
+			got = append(got, s.do(t, "new s "+fmt.Sprintf(sql, n)))
+			if i == 4 || i == 5 {
+				continue // it is what it returns
+			}
+			if got[n] != got[0] {
+				t.Errorf("%s: got %s, then %s", sql, got[0], got[n])
+			}
+		}
+		s, want := sharer{g.raw(t)}, []int{1, 1, 1, 3, 3, 3}[i]
+		if got := s.do(t, fmt.Sprintf("select count(*) from pg_prepared_statements where statement ~ ' as %c'", 'a'+i)); got != fmt.Sprintf(`count(20) ["%d"] Z(I)`, want) {
+			t.Errorf("%s: got %s, want %d statements", sql, got, want)
+		}
+	}
+}
+
+func TestStatementsOfAllClientsAreBounded(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), poolOf(1), func(c *weir.Config) { c.MaxTotalStatementBytes = 256 << 10 })
+	long := "select length('" + strings.Repeat("x", 40<<10) + "'), "
+	const refused = "53200 the prepared statements of all clients take too much memory Z(I)"
+	var clients []sharer
+	for i := range 8 {
+		s := sharer{g.raw(t)}
+		clients = append(clients, s)
+		if got := s.do(t, fmt.Sprintf("new s %s%d", long, i)); (got == refused) != (i >= 6) {
+			t.Errorf("statement %d: got %s", i, got)
+		}
+	}
+	last := clients[7]
+	if got := last.do(t, "new s "+long+"1"); strings.Contains(got, "53200") {
+		t.Errorf("one that others have takes nothing: got %s", got)
+	}
+	if got := last.do(t, "unnamed "+long+"9"); got != refused {
+		t.Errorf("unnamed: got %s, want %s", got, refused)
+	}
+	if got := last.do(t, "begin"); got != "Z(T)" {
+		t.Errorf("begin: got %s", got)
+	}
+	if got, want := last.do(t, "new t "+long+"9"), strings.Replace(refused, "(I)", "(E)", 1); got != want {
+		t.Errorf("in a block: got %s, want %s", got, want)
+	}
+	if got := last.do(t, "rollback"); got != "Z(I)" {
+		t.Errorf("rollback: got %s", got)
+	}
+	for _, s := range clients[:4] {
+		_ = s.Close()
+	}
+	until(t, "the statements of those who left to be given back", func() bool { return g.StatementBytes() < 150<<10 })
+	if got := last.do(t, "new u "+long+"9"); strings.Contains(got, "53200") {
+		t.Errorf("after others have left: got %s", got)
 	}
 }
 

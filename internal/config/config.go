@@ -37,6 +37,10 @@ type Config struct {
 	Log                Log
 	Loops              int // event loops; 0: one for every two processors
 
+	// MaxTotalStatementBytes bounds the text of the prepared statements that all
+	// clients hold; one that they share counts once.
+	MaxTotalStatementBytes int64
+
 	// SessionFunctions and PinFunctions name functions, with or without schema,
 	// whose bodies change what a session holds: such that PostgreSQL can be asked
 	// for it, and other.

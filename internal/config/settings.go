@@ -174,6 +174,11 @@ var settings = []setting[Config]{
 		cell: at(integer(1, unbounded), func(c *Config) *int { return &c.MaxLogins }),
 	},
 	{
+		key: "max_total_statement_bytes", preset: "256MiB",
+		help: "text of prepared statements that all clients may hold; one that they share counts once",
+		cell: at(bytes(64<<10), func(c *Config) *int64 { return &c.MaxTotalStatementBytes }),
+	},
+	{
 		key: "client_login_timeout", preset: "15s",
 		help: "most a client's part of the login takes",
 		cell: at(duration(1), func(c *Config) *time.Duration { return &c.ClientLoginTimeout }),

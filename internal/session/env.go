@@ -72,6 +72,13 @@ func (e *Env) Configure(maxClients int, cancelOnDisconnect bool) {
 	e.maxClients = maxClients
 }
 
+// BoundStatements lets the prepared statements of all clients take so many bytes,
+// from now on; 0 is without bound.
+func (e *Env) BoundStatements(bytes int64) { e.dictionary.limit.Store(bytes) }
+
+// StatementBytes returns how many they take.
+func (e *Env) StatementBytes() int64 { return e.dictionary.held.Load() }
+
 // idleExchanges bounds the exchanges that a loop keeps for the next client.
 const idleExchanges = 256
 

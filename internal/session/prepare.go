@@ -55,6 +55,11 @@ func (x *exchange) parse(size int) bool {
 	}
 	x.catchUp(st.effect.kinds)
 	x.send()
+	if len(m.Name) == 0 && !st.unseen && x.s.env.dictionary.tooMuch(st) {
+		x.provoke(size, x.crowdedOut())
+		x.s.env.dictionary.release(st)
+		return true
+	}
 	if len(m.Name) == 0 {
 		x.parseUnnamed(m, st, size)
 		return true
@@ -113,7 +118,7 @@ func (x *exchange) aimed(st *statement) *statement {
 	if !ok {
 		return st
 	}
-	own := x.s.env.dictionary.private([]byte("DEALLOCATE "+target.Name), []byte(st.OIDs), x.s.meaning, 0)
+	own := x.s.env.dictionary.passing([]byte("DEALLOCATE "+target.Name), []byte(st.OIDs), x.s.meaning, 0)
 	own.target, own.targetName = target.statement, name
 	return own
 }
@@ -128,14 +133,9 @@ func (x *exchange) parseNamed(m wire.ParseMessage, st *statement, size int) bool
 		x.fence = true
 		return false
 	}
-	if x.tooMuch(st) {
+	if why := x.tooMuch(st); why != nil {
 		x.s.env.dictionary.release(st)
-		x.provoke(size, &sqlstate.Error{
-			Code:    sqlstate.OutOfMemory,
-			Message: "this client's prepared statements take too much memory",
-			Detail:  fmt.Sprintf("They take %d bytes; with this one they would take more than pool.max_statement_bytes = %d.", x.s.bytes, x.pool().config().MaxStatementBytes),
-			Hint:    "Close prepared statements that are not used any more, or raise pool.max_statement_bytes.",
-		})
+		x.provoke(size, why)
 		return true
 	}
 	name := string(m.Name)
@@ -187,7 +187,7 @@ func (x *exchange) parseAlone(size int) bool {
 		return false
 	}
 	st := x.statementFor(m)
-	if !st.proven.Load() || x.tooMuch(st) {
+	if !st.proven.Load() || x.tooMuch(st) != nil {
 		x.s.env.dictionary.release(st)
 		return false
 	}
@@ -210,10 +210,33 @@ func (x *exchange) closeAlone(size int) bool {
 	return true
 }
 
-// tooMuch reports whether st is more than the client may have prepared.
-func (x *exchange) tooMuch(st *statement) bool {
+// tooMuch returns why st is more than the client may have prepared, nil where it is
+// not.
+func (x *exchange) tooMuch(st *statement) *sqlstate.Error {
 	limit := x.pool().config().MaxStatementBytes
-	return limit > 0 && int64(x.s.bytes+st.size()) > limit
+	if limit > 0 && int64(x.s.bytes+st.size()) > limit {
+		return &sqlstate.Error{
+			Code:    sqlstate.OutOfMemory,
+			Message: "this client's prepared statements take too much memory",
+			Detail:  fmt.Sprintf("They take %d bytes; with this one they would take more than pool.max_statement_bytes = %d.", x.s.bytes, limit),
+			Hint:    "Close prepared statements that are not used any more, or raise pool.max_statement_bytes.",
+		}
+	}
+	if x.s.env.dictionary.tooMuch(st) {
+		return x.crowdedOut()
+	}
+	return nil
+}
+
+// crowdedOut is why nobody may prepare anything new.
+func (x *exchange) crowdedOut() *sqlstate.Error {
+	d := x.s.env.dictionary
+	return &sqlstate.Error{
+		Code:    sqlstate.OutOfMemory,
+		Message: "the prepared statements of all clients take too much memory",
+		Detail:  fmt.Sprintf("With this one they take %d bytes; max_total_statement_bytes is %d.", d.held.Load(), d.limit.Load()),
+		Hint:    "Close prepared statements that are not used any more, or raise max_total_statement_bytes.",
+	}
 }
 
 // taken is a statement that every session accepts, whatever its settings are.

@@ -114,7 +114,7 @@ func (x *exchange) aimBind(st *statement, rest []byte) *statement {
 	if !x.aimText(text) {
 		return nil
 	}
-	other := x.s.env.dictionary.private(text, []byte(st.OIDs), st.meaning, st.quoting)
+	other := x.s.env.dictionary.passing(text, []byte(st.OIDs), st.meaning, st.quoting)
 	other.Name = ""
 	x.up.Prepared.Unnamed = &other.Statement
 	x.due.push(answer{kind: 'P', fate: swallowed, unnamed: true, st: other})

@@ -37,9 +37,11 @@ type statement struct {
 	effect  effect       // what it may leave behind when it runs
 	meaning string       // the settings that change what the text means
 	quoting quoting      // how PostgreSQL may read it
+	key     string       // what counts of the text; see keyOf
 	hash    uint64
 	schema  uint64      // the count of changes of the schema when it was made
 	alone   bool        // one client's own: nobody else ever uses it
+	charged bool        // its bytes are in the dictionary's held as long as a client has it
 	unseen  bool        // too long to be kept: only the upstream it was sent to has it
 	proven  atomic.Bool // PostgreSQL has accepted it
 
@@ -53,7 +55,13 @@ type statement struct {
 }
 
 // size is what a client that holds the statement is charged, in bytes.
-func (s *statement) size() int { return statementSize + len(s.Text) + len(s.OIDs) }
+func (s *statement) size() int {
+	size := statementSize + len(s.Text) + len(s.OIDs)
+	if len(s.key) != len(s.Text) {
+		size += len(s.key)
+	}
+	return size
+}
 
 // Dictionary finds the one statement for a text, its parameter types and the
 // settings that change its meaning, whoever prepares it under whatever name.
@@ -66,6 +74,9 @@ type Dictionary struct {
 	// that was prepared before one may have other types now, so whoever prepares
 	// its text after gets a new one.
 	schema atomic.Uint64
+
+	held  atomic.Int64 // bytes of the statements that clients have; changed under mu
+	limit atomic.Int64 // on held
 
 	mu       sync.Mutex
 	entries  map[uint64][]*statement // guarded by mu; by hash
@@ -89,8 +100,9 @@ func (d *Dictionary) intern(text, oids []byte, meaning string, r quoting) *state
 		return d.private(text, oids, meaning, r)
 	}
 	var h maphash.Hash
+	key := keyOf(text)
 	h.SetSeed(d.seed)
-	_, _ = h.Write(text)
+	_, _ = h.Write(key)
 	_, _ = h.Write(oids)
 	_, _ = h.WriteString(meaning)
 	_ = h.WriteByte(byte(r))
@@ -100,39 +112,85 @@ func (d *Dictionary) intern(text, oids []byte, meaning string, r quoting) *state
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, s := range d.entries[hash] {
-		if s.schema == schema && s.Text == string(text) && s.OIDs == string(oids) && s.meaning == meaning && s.quoting == r {
+		if s.schema == schema && s.key == string(key) && s.OIDs == string(oids) && s.meaning == meaning && s.quoting == r {
 			d.holdLocked(s)
 			return s
 		}
 	}
 	s := d.newLocked(text, oids, meaning, r)
 	s.hash, s.schema, s.shared = hash, schema, true
+	if s.key = s.Text; len(key) != len(text) {
+		s.key = string(key)
+	}
+	d.chargeLocked(s)
 	d.entries[hash] = append(d.entries[hash], s)
 	return s
 }
 
-// private returns a statement for one client alone.
+// keyOf returns what counts of a text: programs put what differs with each request
+// into its comments (traceparent, the name of a route), which PostgreSQL does not
+// read. It is the text itself where nothing has to be left out.
+func keyOf(text []byte) []byte {
+	if key, ok := sqltext.AppendWithoutComments(nil, text); ok {
+		return key
+	}
+	return text
+}
+
+// private returns a statement for one client alone, charged to it until release.
 func (d *Dictionary) private(text, oids []byte, meaning string, r quoting) *statement {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := d.newLocked(text, oids, meaning, r)
-	s.alone = true
+	s.alone, s.key = true, s.Text
+	d.chargeLocked(s)
 	return s
+}
+
+// passing returns a statement for one Bind, charged to nobody.
+func (d *Dictionary) passing(text, oids []byte, meaning string, r quoting) *statement {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.newLocked(text, oids, meaning, r)
+	s.alone, s.key = true, s.Text
+	return s
+}
+
+// chargeLocked counts the bytes of a statement that a client has now.
+func (d *Dictionary) chargeLocked(s *statement) {
+	s.charged = true
+	d.held.Add(int64(s.size()))
+}
+
+// tooMuch reports whether, with s, which a client has been charged with, the
+// statements of all clients take more than they may. One that others have takes
+// nothing.
+func (d *Dictionary) tooMuch(s *statement) bool {
+	limit := d.limit.Load()
+	if limit == 0 || d.held.Load() <= limit {
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return s.clients == 1
 }
 
 // copyOf returns a statement like st for one client alone.
 func (d *Dictionary) copyOf(st *statement) *statement {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return &statement{
+	s := &statement{
 		Statement: upstream.Statement{Name: d.nameLocked(), Text: st.Text, OIDs: st.OIDs},
 		kind:      st.kind,
 		effect:    st.effect,
 		meaning:   st.meaning,
 		quoting:   st.quoting,
+		key:       st.Text,
 		alone:     true,
 		clients:   1,
 	}
+	d.chargeLocked(s)
+	return s
 }
 
 // nameLocked returns a name that no statement has had.
@@ -170,6 +228,7 @@ func (d *Dictionary) holdLocked(s *statement) {
 	s.clients++
 	if s.next != nil {
 		d.unlinkLocked(s)
+		d.chargeLocked(s)
 	}
 }
 
@@ -187,7 +246,14 @@ func (d *Dictionary) release(s *statement) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if s.clients--; s.clients > 0 || !s.shared {
+	if s.clients--; s.clients > 0 {
+		return
+	}
+	if s.charged {
+		d.held.Add(-int64(s.size()))
+		s.charged = false
+	}
+	if !s.shared {
 		return
 	}
 	s.prev, s.next = &d.idle, d.idle.next
