@@ -56,7 +56,7 @@ func (s script) play(t *testing.T, p *peer, between func()) (lines []string) {
 }
 
 func scripts() []script {
-	return slices.Concat(simpleScripts, extendedScripts, preparedScripts, deallocateScripts, copyScripts, callScripts)
+	return slices.Concat(simpleScripts, extendedScripts, preparedScripts, aheadScripts, deallocateScripts, copyScripts, callScripts)
 }
 
 // TestScriptsGetTheSameAnswers runs each script directly; through weir where

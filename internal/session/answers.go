@@ -24,21 +24,22 @@ const (
 // answer is one answer that is due: what the client or weir asked, in order.
 //
 // Names are brought forward when a message is sent; what is needed to take that
-// back, should the message fail or be skipped, is here. Statements in before
-// and prev are charged to the client until the answer is in.
+// back, should the message fail or be skipped, is here. The unnamed statement that
+// a Parse defines, and that in prev, are charged to the client until the answer is
+// in.
 type answer struct {
 	kind    byte // the type of the message that asks; internal for weir's own commands
 	fate    fate
-	unnamed bool            // Parse, Close: of the unnamed statement
+	unnamed bool            // Parse, Close, Query: the unnamed statement is another after it
 	adds    bool            // Parse: it gave the upstream a named statement
 	name    string          // Parse, Bind, Describe, Close: the client's name for the statement, "" where it has none
 	st      *statement      // Parse, Bind, Describe, Execute: the statement, where it matters
-	before  *statement      // Parse, Close of the unnamed statement: what it was
 	prev    *prepared       // Close: what name stood for
 	portal  *portalNote     // Bind: its portal; mostly nil
 	opens   bool            // Execute of weir's own: the block is open after it
 	pins    reasons         // Query, Bind, FunctionCall: what it may leave behind
 	copies  int             // Query, Execute, Sync: how many ends of a copy were sent after it
+	span    uint64          // Sync: its number, see span
 	err     *sqlstate.Error // replaced: weir's own
 	added   *insertions     // Query: what weir has put into it; mostly nil
 	steps   []step          // Query: the statements that are followed, see journal
@@ -75,11 +76,13 @@ type answers struct {
 	list []answer
 	head int
 	ends int // how many of those due end in ReadyForQuery
+
+	closes int // how many are faked answers to Close
 }
 
 func (q *answers) reset() {
 	clear(q.list)
-	q.list, q.head, q.ends = q.list[:0], 0, 0
+	q.list, q.head, q.ends, q.closes = q.list[:0], 0, 0, 0
 }
 
 func (q *answers) empty() bool { return q.head == len(q.list) }
@@ -131,15 +134,22 @@ func (q *answers) push(a answer) {
 	if a.ends() {
 		q.ends++
 	}
+	if a.kind == 'C' && a.fate == faked {
+		q.closes++
+	}
 	q.list = append(q.list, a)
 }
 
 // pop takes the first answer off.
 func (q *answers) pop() {
-	if q.list[q.head].ends() {
+	a := &q.list[q.head]
+	if a.ends() {
 		q.ends--
 	}
-	q.list[q.head] = answer{}
+	if a.kind == 'C' && a.fate == faked {
+		q.closes--
+	}
+	*a = answer{}
 	q.head++
 	if q.empty() {
 		q.list, q.head = q.list[:0], 0
@@ -157,10 +167,38 @@ func (q *answers) asksItself() bool {
 	return false
 }
 
-// parses reports whether the group that has not ended yet has a Parse of st.
+// parses reports whether the span that has not ended yet has a Parse of st.
 func (q *answers) parses(st *statement) bool {
-	for i := len(q.list) - 1; i >= q.head && !q.list[i].ends(); i-- {
+	for i := len(q.list) - 1; i >= q.head && q.list[i].kind != 'S'; i-- {
 		if q.list[i].kind == 'P' && q.list[i].st == st {
+			return true
+		}
+	}
+	return false
+}
+
+// closesEarlier reports whether a span before the present one has a Close of name.
+func (q *answers) closesEarlier(name []byte) bool {
+	if q.closes == 0 {
+		return false
+	}
+	i := len(q.list) - 1
+	for i >= q.head && q.list[i].kind != 'S' {
+		i--
+	}
+	for ; i >= q.head; i-- {
+		if a := &q.list[i]; a.kind == 'C' && a.fate == faked && a.name == string(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// changesUnnamed reports whether the unnamed statement is another after one of
+// those that are due.
+func (q *answers) changesUnnamed() bool {
+	for i := q.head; i < len(q.list); i++ {
+		if q.list[i].unnamed {
 			return true
 		}
 	}

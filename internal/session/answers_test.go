@@ -113,14 +113,14 @@ func TestAnswersForgetWhatTheyHeld(t *testing.T) {
 	t.Parallel()
 	var q answers
 	for range 10 {
-		q.push(answer{kind: 'P', st: new(statement), before: new(statement)})
+		q.push(answer{kind: 'P', st: new(statement)})
 	}
 	for range 5 {
 		q.pop()
 	}
 	q.reset()
 	for i, a := range q.list[:cap(q.list)] {
-		if a.st != nil || a.before != nil {
+		if a.st != nil {
 			t.Errorf("answer %d is still held", i)
 		}
 	}

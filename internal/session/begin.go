@@ -33,6 +33,7 @@ func (x *exchange) holdBack(typ byte, size int) bool {
 			return false
 		}
 		x.s.setUnnamed(nil) // as any simple query does
+		x.s.framed = false
 		x.toUp.discard(size)
 		status := x.s.blockStatus()
 		x.announce(status)
@@ -112,7 +113,7 @@ func (s *Session) failBlock() {
 // PostgreSQL skips the request too, whatever its form, where it would otherwise
 // be carried out without its block.
 func (x *exchange) open() {
-	x.opened = true
+	x.opened, x.ownPortal = true, !x.s.framed
 	last := len(x.s.opening) - 1
 	x.up.Prepared.Unnamed = &someStatement
 	for i, sql := range x.s.opening {
@@ -123,6 +124,16 @@ func (x *exchange) open() {
 			out = wire.AppendParse(out, "", sql, noOIDs)
 			return wire.AppendExecute(wire.AppendBind(out, "", ""), "")
 		})
+	}
+}
+
+// dropOwnPortal has PostgreSQL find no unnamed portal, where a client that has begun
+// by a simple query has none, and asks for it.
+func (x *exchange) dropOwnPortal(portal []byte) {
+	if x.ownPortal && len(portal) == 0 {
+		x.ownPortal = false
+		x.due.push(answer{kind: 'C', fate: swallowed})
+		x.toUp.insert(func(out []byte) []byte { return wire.AppendTarget(out, wire.Close, wire.Portal, "") })
 	}
 }
 

@@ -36,6 +36,7 @@ func (x *exchange) holdBackGroup(typ byte, size int) bool {
 	if g.parse {
 		x.define(&g)
 	}
+	x.s.framed = true
 	x.toUp.discard(g.size)
 	status := x.s.blockStatus()
 	x.announce(status)

@@ -54,6 +54,7 @@ type exchange struct {
 	opened    bool              // the block that was held back is being opened
 	altered   bool              // something sent may have changed what statements mean; see unsure
 	varied    bool              // something sent may have changed settings
+	ownPortal bool              // the unnamed portal is what has opened it
 	redefines bool              // the transaction may have changed the schema
 	rereads   bool              // they may change how PostgreSQL reads later texts
 	vacated   []string          // databases that were freed for them

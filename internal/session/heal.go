@@ -154,7 +154,7 @@ func (x *exchange) sameRows(st, fresh *statement) bool {
 	x.synced = false
 	x.ensure(fresh)
 	x.due.push(answer{kind: 'D', fate: swallowed, st: fresh})
-	x.due.push(answer{kind: 'S', fate: swallowed})
+	x.pushSync(answer{kind: 'S', fate: swallowed})
 	x.toUp.insert(func(out []byte) []byte {
 		out = wire.AppendTarget(out, wire.Describe, wire.Statement, fresh.Name)
 		return wire.AppendEmpty(out, wire.Sync)

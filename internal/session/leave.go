@@ -21,12 +21,14 @@ func (x *exchange) leave() {
 		if !x.due.empty() && !x.copying {
 			x.cancelUpstream()
 		}
+		x.takeBack()
 		x.discardUpstream("its client left in the middle of a request")
 	case !x.due.empty():
 		if x.unwanted() && !x.cancelled {
 			x.cancelled = true
 			x.cancelUpstream()
 			if x.s.env.aborting.Load() {
+				x.takeBack()
 				x.discardUpstream("weir is stopping")
 			}
 			return

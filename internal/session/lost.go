@@ -69,9 +69,11 @@ func (x *exchange) giveUp(why string, err *sqlstate.Error) (asked []answer) {
 // takeBack undoes what was brought forward for requests that nobody will answer.
 func (x *exchange) takeBack() {
 	for i := range slices.Backward(x.due.list[x.due.head:]) {
-		x.undo(&x.due.list[x.due.head+i], false)
+		x.undo(&x.due.list[x.due.head+i])
 	}
 	x.due.reset()
+	x.s.over = x.s.span
+	x.undoUnnamed(false)
 	x.hurt = nil
 }
 

@@ -156,18 +156,29 @@ func (x *exchange) unsure() bool {
 // ownIfUnsure returns the statement to be used in place of st, which the client
 // calls by name: st itself where it is the client's own, or where the settings are
 // those in its key.
-func (x *exchange) ownIfUnsure(st *statement, name string) *statement {
+func (x *exchange) ownIfUnsure(st *statement, p *prepared) *statement {
 	if st == nil || st.alone || st.meaning == x.s.meaning && !x.unsure() || unaffected&(1<<st.kind) != 0 {
 		return st
 	}
-	d := x.s.env.dictionary
-	own := d.copyOf(st)
-	switch p := x.s.named[name]; {
-	case name == "":
-		x.s.unnamed = own
-	case p != nil:
-		p.statement = own
+	own := x.s.env.dictionary.copyOf(st)
+	if p == nil {
+		x.replaceUnnamed(st, own)
+		return own
 	}
-	d.release(st)
+	p.statement = own
+	x.s.env.dictionary.release(st)
 	return own
+}
+
+// replaceUnnamed has own stand for st, the unnamed statement, whose Parse may not be
+// answered yet; the charge of own goes over to the client.
+func (x *exchange) replaceUnnamed(st, own *statement) {
+	for i := len(x.due.list) - 1; i >= x.due.head; i-- {
+		if a := &x.due.list[i]; a.unnamed && a.fate == forwarded && a.st == st {
+			a.st, x.s.unnamed = own, own
+			x.s.env.dictionary.release(st)
+			return
+		}
+	}
+	x.s.setUnnamed(own)
 }

@@ -11,16 +11,24 @@ func (s *Session) find(name []byte) *statement {
 	return st
 }
 
-// lookup is find with the name as it is kept, "" for the unnamed statement and
+// lookup is find with what is kept of the name, nil for the unnamed statement and
 // for none.
-func (s *Session) lookup(name []byte) (st *statement, kept string) {
+func (s *Session) lookup(name []byte) (st *statement, p *prepared) {
 	if len(name) == 0 {
-		return s.unnamed, ""
+		return s.unnamed, nil
 	}
-	if p, ok := s.named[string(name)]; ok {
-		return p.statement, p.name
+	if p := s.named[string(name)]; p != nil {
+		return p.statement, p
 	}
-	return nil, ""
+	return nil, nil
+}
+
+// kept is the name as it is kept, "" for nil.
+func (p *prepared) kept() string {
+	if p == nil {
+		return ""
+	}
+	return p.name
 }
 
 // setNamed gives the client a statement under a new name; the charge of p's
@@ -29,7 +37,7 @@ func (s *Session) setNamed(name string, p *prepared) {
 	if s.named == nil {
 		s.named = make(map[string]*prepared)
 	}
-	s.named[name], p.name = p, name
+	s.named[name], p.name, p.span = p, name, s.span
 	s.bytes += p.size()
 }
 
@@ -61,8 +69,20 @@ func (s *Session) forgetAll() {
 // setUnnamed replaces the unnamed statement for good; st may be nil, else its
 // charge goes over to the client.
 func (s *Session) setUnnamed(st *statement) {
-	if s.unnamed != nil {
-		s.env.dictionary.release(s.unnamed)
-	}
+	s.confirmUnnamed(st)
 	s.unnamed = st
+}
+
+// assumeUnnamed replaces it as long as nothing is heard of the message that does
+// so; the charge of st goes with the answer that is due.
+func (s *Session) assumeUnnamed(st *statement) {
+	s.unnamed, s.unnamedSpan = st, s.span
+}
+
+// confirmUnnamed takes in that PostgreSQL has made st the unnamed statement.
+func (s *Session) confirmUnnamed(st *statement) {
+	if s.confirmed != nil {
+		s.env.dictionary.release(s.confirmed)
+	}
+	s.confirmed = st
 }

@@ -33,11 +33,11 @@ func (x *exchange) parse(size int) bool {
 		x.refuse(violation("malformed Parse message; the connection is closed"))
 		return true
 	}
-	old, used := x.s.named[string(m.Name)]
-	if used && x.unsettled(m.Name, old.statement) {
+	old := x.s.named[string(m.Name)]
+	if len(m.Name) > 0 && x.unsettled(m.Name, old) {
 		return false
 	}
-	if used {
+	if old != nil {
 		x.send()
 		x.parseTwice(m, size)
 		return true
@@ -83,8 +83,8 @@ func (x *exchange) parseUnseen(size int) bool {
 	}
 	x.send()
 	st := &statement{unseen: true, alone: true, clients: 1}
-	x.due.push(answer{kind: 'P', unnamed: true, st: st, before: x.s.unnamed})
-	x.s.unnamed = st
+	x.due.push(answer{kind: 'P', unnamed: true, st: st})
+	x.s.assumeUnnamed(st)
 	x.up.Prepared.Unnamed = &st.Statement
 	x.toUp.keep(size)
 	return true
@@ -93,8 +93,8 @@ func (x *exchange) parseUnseen(size int) bool {
 // parseUnnamed forwards a Parse of the unnamed statement as it is, and
 // remembers it in case the client binds it on another upstream.
 func (x *exchange) parseUnnamed(m wire.ParseMessage, st *statement, size int) {
-	x.due.push(answer{kind: 'P', unnamed: true, st: st, before: x.s.unnamed})
-	x.s.unnamed = st
+	x.due.push(answer{kind: 'P', unnamed: true, st: st})
+	x.s.assumeUnnamed(st)
 	x.up.Prepared.Unnamed = &st.Statement
 	x.toUp.keep(size)
 }
@@ -127,7 +127,7 @@ func (x *exchange) aimed(st *statement) *statement {
 // does not have it yet. False where an earlier group has to be answered first.
 func (x *exchange) parseNamed(m wire.ParseMessage, st *statement, size int) bool {
 	has, confirmed := x.up.Prepared.Has(&st.Statement)
-	if has && !confirmed && x.due.groups() > 0 {
+	if has && !confirmed && x.due.groups() > 0 && !x.due.parses(st) {
 		// Whether the upstream has it depends on a group that may yet fail.
 		x.s.env.dictionary.release(st)
 		x.fence = true
@@ -140,9 +140,11 @@ func (x *exchange) parseNamed(m wire.ParseMessage, st *statement, size int) bool
 	}
 	name := string(m.Name)
 	x.s.setNamed(name, &prepared{statement: st})
-	// In a failed block the server must refuse all but its end, which it does
-	// before it looks at the name.
-	if has && (x.status != wire.Failed || exiting&(1<<st.kind) != 0) {
+	if has && x.mayHaveFailed() {
+		x.parseAside(m, st, size)
+		return true
+	}
+	if has {
 		x.s.guess(name)
 		x.due.push(answer{kind: 'P', fate: faked, st: st, name: name})
 		x.toUp.discard(size)
@@ -152,17 +154,41 @@ func (x *exchange) parseNamed(m wire.ParseMessage, st *statement, size int) bool
 	if !has {
 		x.up.Prepared.Add(&st.Statement)
 	}
-	n := wire.HeaderSize + len(m.Name) + 1
-	x.toUp.replace(size, n, func(out []byte) []byte {
-		out = wire.AppendHeader(out, wire.Parse, size-len(m.Name)+len(st.Name))
-		return wire.AppendCString(out, st.Name)
-	})
+	x.parseAs(st.Name, m, size)
 	return true
 }
 
-// exiting are the kinds of statements that PostgreSQL takes in a failed block
-// (IsTransactionExitStmt in postgres.c), and the text without one.
-const exiting = 1<<sqltext.Commit | 1<<sqltext.PrepareTransaction | 1<<sqltext.Rollback | 1<<sqltext.RollbackTo | 1<<sqltext.Empty
+// blocking are the kinds of statements after which a block may be open.
+const blocking = 1<<sqltext.Begin | 1<<sqltext.Commit | 1<<sqltext.Rollback | 1<<sqltext.Unknown
+
+// mayHaveFailed reports whether what is sent next may meet a failed block, in which
+// PostgreSQL refuses all but its end.
+func (x *exchange) mayHaveFailed() bool {
+	return x.status == wire.Failed || x.due.groups() > 0 && (x.inBlock() || x.asking&blocking != 0)
+}
+
+// parsedAside is a name for statements that are wanted for their Parse alone.
+const parsedAside = namePrefix + "~"
+
+// parseAside has PostgreSQL say whether it takes the Parse of a statement that the
+// upstream has: in a failed block it does not, or only of the block's end.
+func (x *exchange) parseAside(m wire.ParseMessage, st *statement, size int) {
+	x.due.push(answer{kind: 'C', fate: swallowed})
+	x.toUp.insert(func(out []byte) []byte {
+		return wire.AppendTarget(out, wire.Close, wire.Statement, parsedAside)
+	})
+	x.due.push(answer{kind: 'P', st: st, name: string(m.Name)})
+	x.parseAs(parsedAside, m, size)
+}
+
+// parseAs forwards a Parse with another name.
+func (x *exchange) parseAs(name string, m wire.ParseMessage, size int) {
+	n := wire.HeaderSize + len(m.Name) + 1
+	x.toUp.replace(size, n, func(out []byte) []byte {
+		out = wire.AppendHeader(out, wire.Parse, size-len(m.Name)+len(name))
+		return wire.AppendCString(out, name)
+	})
+}
 
 // answerAlone answers what needs no upstream: a Parse of a named statement that
 // PostgreSQL has accepted before, and a Close of one. It is not only quicker.
@@ -249,11 +275,7 @@ var taken = &statement{Statement: upstream.Statement{Name: namePrefix + "!", OID
 func (x *exchange) parseTwice(m wire.ParseMessage, size int) {
 	x.ensure(taken)
 	x.due.push(answer{kind: 'P', st: &statement{Statement: taken.Statement, targetName: string(m.Name)}})
-	n := wire.HeaderSize + len(m.Name) + 1
-	x.toUp.replace(size, n, func(out []byte) []byte {
-		out = wire.AppendHeader(out, wire.Parse, size-len(m.Name)+len(taken.Name))
-		return wire.AppendCString(out, taken.Name)
-	})
+	x.parseAs(taken.Name, m, size)
 }
 
 // ensure adds a Parse of st in front of the next message if the upstream does
@@ -285,6 +307,7 @@ func (x *exchange) ensureUnnamed() {
 	switch {
 	case st == nil && x.up.Prepared.Unnamed != nil:
 		x.up.Prepared.Unnamed = nil
+		x.s.unnamedSpan = x.s.span
 		x.due.push(answer{kind: 'C', fate: swallowed, unnamed: true})
 		x.toUp.insert(func(out []byte) []byte {
 			return wire.AppendTarget(out, wire.Close, wire.Statement, "")
@@ -293,6 +316,7 @@ func (x *exchange) ensureUnnamed() {
 		x.pool().stats.Parses.Add(x.shard(), 1)
 		back := x.asPrepared(st)
 		x.up.Prepared.Unnamed = &st.Statement
+		x.s.unnamedSpan = x.s.span
 		x.due.push(answer{kind: 'P', fate: swallowed, unnamed: true, st: st})
 		x.toUp.insert(func(out []byte) []byte {
 			return wire.AppendParse(out, "", st.Text, []byte(st.OIDs))
@@ -326,11 +350,11 @@ func (x *exchange) bind(size int) bool {
 		x.refuse(violation("malformed Bind message; the connection is closed"))
 		return true
 	}
-	st, kept := x.s.lookup(name)
-	if x.unsettled(name, st) {
+	st, p := x.s.lookup(name)
+	if x.unsettled(name, p) {
 		return false
 	}
-	st = x.ownIfUnsure(st, kept)
+	st = x.ownIfUnsure(st, p)
 	var e *effect
 	if st != nil {
 		e = x.effectOf(st)
@@ -355,6 +379,7 @@ func (x *exchange) bind(size int) bool {
 		x.bound, pins = st, e.pins
 	}
 	x.send()
+	x.ownPortal = x.ownPortal && len(portal) > 0
 	st = x.aimed(st)
 	was := x.notePortal(portal, st)
 	if other := x.aimBind(st, rest); other != nil {
@@ -362,24 +387,8 @@ func (x *exchange) bind(size int) bool {
 	} else {
 		x.prepare(st, name)
 	}
-	x.due.push(answer{kind: 'B', st: st, pins: pins, name: kept, portal: was})
+	x.due.push(answer{kind: 'B', st: st, pins: pins, name: p.kept(), portal: was})
 	x.rename(wire.Bind, size, wire.HeaderSize+len(portal)+1, name, st)
-	return true
-}
-
-// unsettled reports whether what name stands for depends on an earlier group that
-// may yet fail: its Parse or its Close is in there. Then the message waits.
-func (x *exchange) unsettled(name []byte, st *statement) bool {
-	if len(name) == 0 || x.due.groups() == 0 {
-		return false
-	}
-	if st != nil {
-		has, confirmed := x.up.Prepared.Has(&st.Statement)
-		if !has || confirmed || x.due.parses(st) {
-			return false
-		}
-	}
-	x.fence = true
 	return true
 }
 
@@ -475,18 +484,19 @@ func (x *exchange) describe(size int) bool {
 	}
 	if kind != wire.Statement {
 		x.send()
+		x.dropOwnPortal(name)
 		x.toUp.keep(size)
 		x.due.push(answer{kind: 'D'})
 		return true
 	}
-	st, kept := x.s.lookup(name)
-	if x.unsettled(name, st) {
+	st, p := x.s.lookup(name)
+	if x.unsettled(name, p) {
 		return false
 	}
-	st = x.ownIfUnsure(st, kept)
+	st = x.ownIfUnsure(st, p)
 	x.send()
 	x.prepare(st, name)
-	x.due.push(answer{kind: 'D', st: st, name: kept})
+	x.due.push(answer{kind: 'D', st: st, name: p.kept()})
 	x.rename(wire.Describe, size, wire.HeaderSize+1, name, st)
 	return true
 }
@@ -499,6 +509,9 @@ func (x *exchange) closeTarget(size int) bool {
 		x.refuse(violation("malformed Close message; the connection is closed"))
 		return true
 	}
+	if kind == wire.Statement && len(name) > 0 && x.unsettled(name, x.s.named[string(name)]) {
+		return false
+	}
 	x.send()
 	if kind != wire.Statement {
 		x.toUp.keep(size)
@@ -506,10 +519,16 @@ func (x *exchange) closeTarget(size int) bool {
 		return true
 	}
 	if len(name) == 0 {
-		x.due.push(answer{kind: 'C', unnamed: true, before: x.s.unnamed})
-		x.s.unnamed = nil
+		x.due.push(answer{kind: 'C', unnamed: true})
+		x.s.assumeUnnamed(nil)
 		x.up.Prepared.Unnamed = nil
 		x.toUp.keep(size)
+		return true
+	}
+	if x.s.named[string(name)] == nil {
+		// One that SQL has prepared, or none.
+		x.due.push(answer{kind: 'C'})
+		x.rename(wire.Close, size, wire.HeaderSize+1, name, nil)
 		return true
 	}
 	id := string(name)

@@ -194,6 +194,12 @@ func (x *exchange) ready(size int) {
 	x.answering, x.changes.former = false, Settings{}
 	asked := !a.own() // by the client; pop ends a
 	x.leftBehind(a.pins)
+	switch a.kind {
+	case 'Q':
+		x.s.confirmUnnamed(nil)
+	case 'S':
+		x.s.over = a.span + 1
+	}
 	x.due.pop()
 	if x.hurt == nil {
 		x.healed = false

@@ -129,7 +129,7 @@ func (x *exchange) sync(size int) bool {
 	x.send()
 	x.toUp.keep(size)
 	if !x.copying { // a server that copies in ignores Sync
-		x.due.push(answer{kind: 'S'})
+		x.pushSync(answer{kind: 'S'})
 		x.barrier = x.barrier || x.unsettledListening()
 	}
 	return true
@@ -254,9 +254,9 @@ func (x *exchange) query(size int) bool {
 	}
 	// A simple query ends both the client's unnamed statement and the
 	// upstream's (PostgreSQL: exec_simple_query).
-	x.s.setUnnamed(nil)
-	x.up.Prepared.Unnamed = nil
-	x.due.push(answer{kind: 'Q', pins: e.pins, added: added, steps: steps})
+	x.s.assumeUnnamed(nil)
+	x.up.Prepared.Unnamed, x.ownPortal = nil, false
+	x.due.push(answer{kind: 'Q', unnamed: true, pins: e.pins, added: added, steps: steps})
 	x.barrier = x.barrier || x.unsettledListening()
 	return true
 }
@@ -296,6 +296,7 @@ func (x *exchange) execute(size int) bool {
 		return true
 	}
 	x.send()
+	x.dropOwnPortal(portal)
 	st := x.portals[string(portal)]
 	if st != nil {
 		x.noteRereads(&st.effect)

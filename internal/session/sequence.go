@@ -63,7 +63,7 @@ func (x *exchange) provokeStatement(size int, err *sqlstate.Error) {
 	x.send()
 	x.provoke(size, err)
 	if typ == wire.Query {
-		x.due.push(answer{kind: 'S'})
+		x.pushSync(answer{kind: 'S'})
 		x.toUp.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.Sync) })
 	}
 }

@@ -70,32 +70,37 @@ type Session struct {
 	seen glimpse // owned by the sweep: what it saw of an idle client
 
 	// Owned by its loop.
-	x        *exchange // while a task serves it, else nil
-	settings Settings
-	meaning  string  // of settings, as part of a statement's key
-	reads    quoting // what settings say of how texts are read
-	decided  quoting // of what they say something
-	unnamed  *statement
-	named    map[string]*prepared
-	guessed  []string  // names of those in the group under way whose Parse weir answered
-	bytes    int       // that the statements in named take
-	in       []byte    // what the client sent and nobody has looked at yet
-	drop     int       // how many more bytes of a refused message are to come
-	skipping bool      // an error was answered: discard until Sync
-	pin      *pin      // why it keeps its upstream between transactions, nil where it does not; see pin
-	place    bool      // it may be pinned; see places
-	lined    *pinQueue // its wait for that, nil where it does not wait
-	lost     bool      // its upstream was lost inside a transaction block
-	opening  []string  // a block that it has begun and PostgreSQL has not, see begin.go
-	tries    uint8     // how often the request under way was asked again
-	losses   uint8     // how often because its upstream was lost while it ran
-	doubt    *doubt    // what must be known before it may be
-	ending   ending    // how far it is with ending a lost block
-	refused  error     // why its wait ended in vain
-	granted  *Upstream
-	waiter   pool.Waiter[*Upstream]
-	ears     *ears     // of a client that listens, else nil
-	queued   time.Time // when it began to wait
+	x           *exchange // while a task serves it, else nil
+	settings    Settings
+	meaning     string     // of settings, as part of a statement's key
+	reads       quoting    // what settings say of how texts are read
+	decided     quoting    // of what they say something
+	span        uint64     // how many Syncs were sent, see span
+	over        uint64     // up to this span everything is answered
+	unnamed     *statement // as it is once all that was sent is done
+	confirmed   *statement // as PostgreSQL has said
+	unnamedSpan uint64     // in which the unnamed statement was last changed, here or on the upstream
+	named       map[string]*prepared
+	guessed     []string  // names of those in the group under way whose Parse weir answered
+	bytes       int       // that the statements in named take
+	in          []byte    // what the client sent and nobody has looked at yet
+	drop        int       // how many more bytes of a refused message are to come
+	skipping    bool      // an error was answered: discard until Sync
+	pin         *pin      // why it keeps its upstream between transactions, nil where it does not; see pin
+	place       bool      // it may be pinned; see places
+	lined       *pinQueue // its wait for that, nil where it does not wait
+	lost        bool      // its upstream was lost inside a transaction block
+	opening     []string  // a block that it has begun and PostgreSQL has not, see begin.go
+	framed      bool      // the last statement of that is the client's unnamed portal
+	tries       uint8     // how often the request under way was asked again
+	losses      uint8     // how often because its upstream was lost while it ran
+	doubt       *doubt    // what must be known before it may be
+	ending      ending    // how far it is with ending a lost block
+	refused     error     // why its wait ended in vain
+	granted     *Upstream
+	waiter      pool.Waiter[*Upstream]
+	ears        *ears     // of a client that listens, else nil
+	queued      time.Time // when it began to wait
 
 	// mu guards the link to the upstream against cancel requests, which come
 	// from other goroutines. It comes before Upstream.mu.
@@ -118,6 +123,7 @@ type prepared struct {
 	// rows is a hash of the columns that the client was last told the statement
 	// returns, 0 where it was not told.
 	rows uint64
+	span uint64 // in which the client was given it, see Session.span
 }
 
 // setState is the only place where the state changes.
@@ -263,12 +269,12 @@ func (s *Session) retire(to State) {
 	if s.State() < Closing {
 		s.client.Attach(nil)
 		s.unlistenAll()
-		s.env.dictionary.release(s.unnamed)
+		s.env.dictionary.release(s.confirmed)
 		for _, p := range s.named {
 			s.env.dictionary.release(p.statement)
 		}
 		s.forgetOpening()
-		s.unnamed, s.named, s.in = nil, nil, nil
+		s.unnamed, s.confirmed, s.named, s.in = nil, nil, nil, nil
 		s.yieldPlace()
 		s.pool.Drop()
 	}

@@ -26,8 +26,10 @@ func (x *exchange) succeeded() {
 	x.leftBehind(a.pins)
 	d := x.s.env.dictionary
 	switch {
+	case a.unnamed && a.fate == forwarded:
+		x.s.confirmUnnamed(a.st)
 	case a.unnamed:
-		d.release(a.before)
+		// The client's is as it was.
 	case a.kind == 'P' && a.st != nil:
 		if a.name != "" {
 			x.marks.parsed = append(x.marks.parsed, a.name)
@@ -48,63 +50,58 @@ func (x *exchange) failed() {
 		return // ReadyForQuery follows
 	}
 	list, synced := x.due.untilSync()
+	unnamed, destroyed := false, a.kind == 'P' && a.unnamed
+	own := a.fate != forwarded
 	for i := len(list) - 1; i >= 0; i-- {
-		x.undo(&list[i], &list[i] == a)
+		unnamed = unnamed || list[i].unnamed
+		x.undo(&list[i])
 	}
 	for range list {
 		x.due.pop()
 	}
+	if destroyed && !own {
+		x.s.confirmUnnamed(nil)
+	}
+	if unnamed {
+		x.undoUnnamed(destroyed)
+	}
 	x.s.skipping = !synced
 }
 
-// undo takes back what was brought forward when the message was sent. failed
-// says that it failed itself; otherwise it was skipped.
-func (x *exchange) undo(a *answer, failed bool) {
+// undo takes back what was brought forward when the message was sent. No message
+// of a later span has built on it, see unsettled; of the unnamed statement see
+// undoUnnamed.
+func (x *exchange) undo(a *answer) {
 	switch {
-	case a.kind == 'P' && a.unnamed:
-		x.undoUnnamed(a, failed)
+	case a.unnamed && a.fate == forwarded:
+		x.s.env.dictionary.release(a.st)
+	case a.unnamed:
+		// There is nothing that is charged to anybody.
 	case a.kind == 'P':
 		x.undoParse(a)
-	case a.kind == 'C' && a.unnamed:
-		x.undoUnnamed(a, false)
 	case a.kind == 'C' && a.prev != nil:
-		x.undoClose(a)
+		x.s.setNamed(a.name, a.prev)
 	case a.portal != nil:
 		if x.portals[a.portal.name] == a.portal.made {
 			x.setPortal(a.portal.name, a.portal.was)
 		}
-	case a.kind == 'Q':
-		x.up.Prepared.Unnamed = &someStatement
 	}
 }
 
-// undoUnnamed takes back a Parse or Close of the unnamed statement. A Parse that
-// fails leaves none (PostgreSQL: exec_parse_message drops it first).
-func (x *exchange) undoUnnamed(a *answer, failed bool) {
-	x.up.Prepared.Unnamed = &someStatement
-	if failed {
-		x.up.Prepared.Unnamed = nil
-	}
-	if a.fate != forwarded {
-		return // weir's own: the client's statement is as it was
-	}
-	d := x.s.env.dictionary
-	d.release(x.s.unnamed)
-	x.s.unnamed = a.before
-	if failed {
-		d.release(a.before)
-		x.s.unnamed = nil
-	}
-}
-
-// undoClose takes back a Close of a named statement. If a later group has used
-// the name again, that stays.
-func (x *exchange) undoClose(a *answer) {
-	if x.s.named[a.name] != nil {
-		x.s.env.dictionary.release(a.prev.statement)
+// undoUnnamed takes in that messages which change the unnamed statement were
+// skipped, or that one of them has failed and destroyed it (PostgreSQL:
+// exec_parse_message drops it first). Where one that was sent later changes it
+// again, that counts: what it was before that one nobody has asked for, see
+// unsettled.
+func (x *exchange) undoUnnamed(destroyed bool) {
+	if x.due.changesUnnamed() {
 		return
 	}
-	x.s.setNamed(a.name, a.prev)
+	x.s.unnamed = x.s.confirmed
+	x.up.Prepared.Unnamed = &someStatement
+	if destroyed {
+		x.up.Prepared.Unnamed = nil
+	}
 }
 
 // undoParse takes back a Parse of a named statement.

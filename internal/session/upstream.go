@@ -157,7 +157,7 @@ func (x *exchange) detach() *Upstream {
 	x.occupy()
 	x.unaim(unsure)
 	if st := x.s.unnamed; st != nil && st.unseen {
-		x.s.unnamed = nil
+		x.s.setUnnamed(nil)
 	}
 	x.s.settleGuesses()
 	x.s.link(nil, time.Time{})
@@ -171,7 +171,7 @@ func (x *exchange) detach() *Upstream {
 	x.remains = remains{}
 	x.s.setPin(0)
 	x.s.yieldPlace()
-	x.discarded, x.copying, x.barrier, x.fence, x.cancelled, x.opened, x.dying = false, false, false, false, false, false, false
+	x.discarded, x.copying, x.barrier, x.fence, x.cancelled, x.opened, x.ownPortal, x.dying = false, false, false, false, false, false, false, false
 	x.listen = listening{}
 	clear(x.portals)
 	return up
