@@ -38,8 +38,8 @@ type answer struct {
 	portal  *portalNote     // Bind: its portal; mostly nil
 	opens   bool            // Execute of weir's own: the block is open after it
 	pins    reasons         // Query, Bind, FunctionCall: what it may leave behind
-	copies  int             // Query, Execute, Sync: how many ends of a copy were sent after it
 	span    uint64          // Sync: its number, see span
+	ignored bool            // Sync: it was sent while PostgreSQL copied in, which may ignore it
 	err     *sqlstate.Error // replaced: weir's own
 	added   *insertions     // Query: what weir has put into it; mostly nil
 	steps   []step          // Query: the statements that are followed, see journal
@@ -92,6 +92,16 @@ func (q *answers) last() bool { return q.head == len(q.list)-1 }
 
 // between reports whether what is sent next begins a group.
 func (q *answers) between() bool { return q.empty() || q.list[len(q.list)-1].ends() }
+
+// clean reports whether nothing that is due can have PostgreSQL skip what is sent
+// next.
+func (q *answers) clean() bool {
+	if q.empty() {
+		return true
+	}
+	last := q.list[len(q.list)-1].kind
+	return last == 'S' || last == ahead
+}
 
 // groups returns how many ReadyForQuery are due.
 func (q *answers) groups() int { return q.ends }
@@ -215,35 +225,4 @@ func (q *answers) untilSync() (list []answer, synced bool) {
 		}
 	}
 	return q.list[q.head:], false
-}
-
-// endCopy notes that the client has sent the end of a copy that the upstream may
-// not have begun yet.
-func (q *answers) endCopy() {
-	if !q.empty() {
-		q.list[len(q.list)-1].copies++
-	}
-}
-
-// beginCopy notes that the first answer is a request for the client's data, and
-// reports whether their end is still to be sent. A server that is copying in
-// ignores Sync: those before the end are taken out.
-func (q *answers) beginCopy() (open bool) {
-	open = true
-	kept := q.list[:q.head]
-	for i, a := range q.list[q.head:] {
-		ended := open && a.copies > 0
-		if ended {
-			a.copies--
-		}
-		if i > 0 && open && a.kind == 'S' {
-			q.ends--
-		} else {
-			kept = append(kept, a)
-		}
-		open = open && !ended
-	}
-	clear(q.list[len(kept):])
-	q.list = kept
-	return open
 }

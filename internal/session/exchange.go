@@ -27,9 +27,10 @@ type exchange struct {
 
 	// up is the upstream connection while one is held; nobody else uses it then.
 	up        *Upstream
-	status    byte                  // the transaction state in the last ReadyForQuery
-	synced    bool                  // nothing was sent to up since its last ReadyForQuery
-	copying   bool                  // up is copying in: the client's data are not answered
+	status    byte // the transaction state in the last ReadyForQuery
+	synced    bool // nothing was sent to up since its last ReadyForQuery
+	copying   bool // up is copying in: the client's data are not answered
+	copy      copyIn
 	dying     bool                  // up has said that it is about to go
 	discarded bool                  // DISCARD ALL has run in the group under way, and what follows has not come yet
 	fatal     []byte                // the error with which PostgreSQL ended the connection
@@ -112,6 +113,9 @@ func (x *exchange) run() {
 
 // fromClient takes the client's messages and prepares them for the upstream.
 func (x *exchange) fromClient() (moved bool) {
+	if x.copy.unsure {
+		x.askSyncs()
+	}
 	for x.listening() {
 		typ, size, ok, err := x.toUp.next()
 		if err != nil {
@@ -131,13 +135,16 @@ func (x *exchange) fromClient() (moved bool) {
 			x.clientFailed(err)
 			return moved
 		}
+		if x.copy.unsure {
+			x.askSyncs()
+		}
 	}
 	return moved
 }
 
 // listening reports whether the client's next message may be looked at.
 func (x *exchange) listening() bool {
-	return x.hurt == nil && (!x.barrier || x.copying) && !x.fence && !x.waiting && !x.leaving && !x.toUp.crowded() && !x.toClient.crowded()
+	return x.hurt == nil && (!x.barrier || x.copying || x.copy.ended) && !x.fence && !x.waiting && !x.leaving && !x.toUp.crowded() && !x.toClient.crowded()
 }
 
 // clientFailed takes in that the client's stream gave nothing.

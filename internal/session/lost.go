@@ -56,7 +56,11 @@ func (x *exchange) upstreamLost(cause error) {
 // giveUp drops the upstream with all that is under way there, which is answered
 // with err, and returns what that is.
 func (x *exchange) giveUp(why string, err *sqlstate.Error) (asked []answer) {
-	asked = slices.Clone(x.due.list[x.due.head:])
+	for _, a := range x.due.list[x.due.head:] {
+		if a.kind != 'S' || !a.ignored && !a.own() {
+			asked = append(asked, a)
+		}
+	}
 	x.takeBack()
 	x.toClient.forgetRest()
 	x.toUp.drop, x.toUp.pass = x.toUp.drop+x.toUp.pass, 0

@@ -452,7 +452,7 @@ type portalNote struct {
 // which may be in a later group of its transaction. It returns what to do should
 // the Bind fail, nil for nothing.
 func (x *exchange) notePortal(portal []byte, st *statement) *portalNote {
-	notices := st != nil && (st.effect.resets != nil || st.effect.rereads || x.follows(1<<st.kind) || st.forgets())
+	notices := st != nil && (st.effect.resets != nil || st.effect.rereads || x.follows(1<<st.kind) || st.forgets() || mayCopy&(1<<st.kind) != 0)
 	if !notices && len(x.portals) == 0 {
 		return nil
 	}

@@ -59,7 +59,7 @@ func (x *exchange) reply(typ byte, size int) bool {
 	case wire.NotificationResponse:
 		x.notification(size)
 	case wire.CopyInResponse:
-		x.copying = x.due.beginCopy()
+		x.copying = true
 		x.pass(size)
 	default:
 		x.pass(size)
@@ -78,6 +78,9 @@ func (x *exchange) pass(size int) {
 
 // acknowledged handles the answers to Parse, Bind, Close and Describe.
 func (x *exchange) acknowledged(typ byte, size int) {
+	if typ == wire.CloseComplete && x.copy.asked {
+		x.countedReadies()
+	}
 	a := x.due.first()
 	if a == nil || a.ends() || a.kind == 'E' {
 		x.pass(size) // RowDescription of a simple query
@@ -101,6 +104,7 @@ func (x *exchange) acknowledged(typ byte, size int) {
 func (x *exchange) completed(typ byte, size int) {
 	a := x.due.first()
 	if typ == wire.CommandComplete {
+		x.copied()
 		x.noticeTag(a, x.toClient.body(size))
 		if x.listen.undo.open && a != nil && !a.hidden() {
 			x.carriedOut(a, x.toClient.body(size))
@@ -164,6 +168,9 @@ func (x *exchange) ready(size int) {
 	if a == nil {
 		// The next client would take it for the answer to its own request.
 		x.upstreamLost(errUnasked)
+		return
+	}
+	if x.countReady(size) {
 		return
 	}
 	x.status = p.body(size)[0]
@@ -230,7 +237,7 @@ func (x *exchange) ready(size int) {
 		if x.vacated != nil && x.status == wire.Idle {
 			x.occupy()
 		}
-		x.copying = false
+		x.copying, x.copy = false, copyIn{}
 		if x.status == wire.Idle {
 			clear(x.portals)
 		}
@@ -348,9 +355,10 @@ func (x *exchange) failure(size int) {
 		x.misguessed(a.st, code)
 	}
 	x.pool().stats.Errors.Add(string(code))
-	x.copying = false
 	x.barrier, x.fence = false, false
+	kind := a.kind
 	x.failed()
+	x.copyFailed(kind)
 	x.fake()
 }
 

@@ -47,6 +47,9 @@ func (x *exchange) request(typ byte, size int) bool {
 		return x.giveBack(typ, size)
 	case typ == wire.Sync:
 		return x.sync(size)
+	case x.copy.ended:
+		x.awaitCopy()
+		return false
 	case x.s.skipping:
 		x.toUp.discard(size)
 		return true
@@ -66,7 +69,7 @@ func (x *exchange) request(typ byte, size int) bool {
 	case x.synced && x.status == wire.Idle && !x.fits() && !x.bringAgain():
 		return x.s.refused != nil && x.acquire(typ, size) // refused; lost, it asks for another
 	case x.copying:
-		return x.copyIn(typ, size)
+		return x.fromCopy(typ, size)
 	case x.s.pin != nil && !x.relieve():
 		return true
 	}
@@ -125,30 +128,17 @@ func (x *exchange) sync(size int) bool {
 		x.toClient.insert(func(out []byte) []byte { return wire.AppendReady(out, status) })
 		return true
 	}
+	x.send()
 	x.s.skipping = false
-	x.send()
 	x.toUp.keep(size)
-	if !x.copying { // a server that copies in ignores Sync
-		x.pushSync(answer{kind: 'S'})
-		x.barrier = x.barrier || x.unsettledListening()
-	}
-	return true
-}
-
-// copyIn handles messages while the upstream copies in.
-func (x *exchange) copyIn(typ byte, size int) bool {
-	x.send()
-	x.toUp.keep(size)
-	switch typ {
-	case wire.CopyDone, wire.CopyFail:
-		x.copying = false
-	}
+	x.pushSync(answer{kind: 'S', ignored: x.copying})
+	x.barrier = x.barrier || x.unsettledListening()
 	return true
 }
 
 // send notes that something is about to be sent to the upstream.
 func (x *exchange) send() {
-	if !x.copying && x.due.between() {
+	if !x.copying && !x.copy.ended && !x.s.skipping && x.due.clean() {
 		x.evict()
 	}
 	if !x.synced {
@@ -190,13 +180,9 @@ func (x *exchange) forward(typ byte, size int) bool {
 		x.toUp.keep(size)
 		x.due.push(answer{kind: 'F', pins: pins})
 		return true
-	case wire.CopyDone, wire.CopyFail:
-		x.due.endCopy()
-		x.toUp.keep(size)
-		return true
-	case wire.Flush, wire.CopyData:
-		// Data are of a copy that is about to begin, or has failed: the server
-		// ignores what it does not expect.
+	case wire.Flush, wire.CopyData, wire.CopyDone, wire.CopyFail:
+		// Data are of a copy that has failed: the server ignores what it does not
+		// expect.
 		x.toUp.keep(size)
 		return true
 	}
@@ -257,7 +243,7 @@ func (x *exchange) query(size int) bool {
 	x.s.assumeUnnamed(nil)
 	x.up.Prepared.Unnamed, x.ownPortal = nil, false
 	x.due.push(answer{kind: 'Q', unnamed: true, pins: e.pins, added: added, steps: steps})
-	x.barrier = x.barrier || x.unsettledListening()
+	x.barrier = x.barrier || kinds&mayCopy != 0 || x.unsettledListening()
 	return true
 }
 
@@ -309,8 +295,8 @@ func (x *exchange) execute(size int) bool {
 	if st != nil {
 		x.restore(st)
 	}
-	if st != nil && st.forgets() {
-		// As in query: what follows may prepare again what this forgets.
+	if st != nil && (st.forgets() || mayCopy&(1<<st.kind) != 0) {
+		// As in query: what follows may prepare again what this forgets, or be data.
 		x.toUp.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.Flush) })
 		x.barrier = true
 	}

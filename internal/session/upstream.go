@@ -171,6 +171,7 @@ func (x *exchange) detach() *Upstream {
 	x.remains = remains{}
 	x.s.setPin(0)
 	x.s.yieldPlace()
+	x.copy = copyIn{}
 	x.discarded, x.copying, x.barrier, x.fence, x.cancelled, x.opened, x.ownPortal, x.dying = false, false, false, false, false, false, false, false
 	x.listen = listening{}
 	clear(x.portals)

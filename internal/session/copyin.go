@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"github.com/weir-pg/weir/internal/sqltext"
+	"github.com/weir-pg/weir/internal/wire"
+)
+
+// While PostgreSQL copies in, it reads the client's messages as data, and ignores
+// Sync among them (copyfromparse.c, CopyGetData): drivers send one right behind
+// Execute. A copy that fails ends there: what it has not read yet is handled as
+// outside a copy, and each Sync of that is answered. How far it had read is not
+// said, so weir cannot know which Syncs were ignored, and asks.
+//
+// To have that in one place, nothing of the client's goes on behind a statement
+// that may copy in before PostgreSQL has begun to copy, or not; and nothing but
+// Sync between the end of the data and the end of the copy.
+
+// copy is how far a copy in has come.
+type copyIn struct {
+	ended   bool // the client has sent the end of its data, and PostgreSQL has not ended the copy
+	flushed bool // and was asked to say so at once
+	unsure  bool // it has failed, and which Syncs were ignored is not known
+	asked   bool // PostgreSQL was asked
+	simple  bool // what failed was a simple query, after which nothing is skipped
+	readies int  // how many ReadyForQuery have come since
+}
+
+// mayCopy are the kinds of statements that may copy in.
+const mayCopy = 1<<sqltext.Copy | 1<<sqltext.Unknown
+
+// fromCopy handles messages while the upstream copies in.
+func (x *exchange) fromCopy(typ byte, size int) bool {
+	x.send()
+	x.toUp.keep(size)
+	switch typ {
+	case wire.CopyDone, wire.CopyFail:
+		x.copying, x.copy.ended = false, true
+	}
+	return true
+}
+
+// awaitCopy has PostgreSQL say what has become of the copy, for which a message of
+// the client's waits.
+func (x *exchange) awaitCopy() {
+	if !x.copy.flushed {
+		x.copy.flushed = true
+		x.toUp.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.Flush) })
+	}
+}
+
+// copied takes in that a statement was completed: if it was a copy, the Syncs
+// among its data were ignored.
+func (x *exchange) copied() {
+	if x.copying || x.copy.ended {
+		x.copying, x.copy = false, copyIn{}
+		x.due.ignoreSyncs()
+	}
+}
+
+// ignoreSyncs takes out the Syncs that were sent while a copy ran.
+func (q *answers) ignoreSyncs() {
+	kept := q.list[:q.head]
+	for _, a := range q.list[q.head:] {
+		if a.ignored {
+			q.ends--
+		} else {
+			kept = append(kept, a)
+		}
+	}
+	clear(q.list[len(kept):])
+	q.list = kept
+}
+
+// copyFailed takes in that the answer to a was an error, which is taken off.
+func (x *exchange) copyFailed(kind byte) {
+	was := x.copying || x.copy.ended
+	x.copying, x.copy = false, copyIn{}
+	if !was || !x.due.doubtful() {
+		return
+	}
+	x.copy.unsure, x.copy.simple = true, kind == 'Q'
+}
+
+// askSyncs asks which Syncs were ignored, as soon as no message is half sent. Close
+// succeeds in every state of a transaction, but may be skipped up to the next Sync.
+func (x *exchange) askSyncs() {
+	if x.copy.asked || x.toUp.pass > 0 {
+		return
+	}
+	x.copy.asked, x.barrier = true, true
+	x.pushSync(answer{kind: 'S', fate: swallowed})
+	x.due.push(answer{kind: 'C', fate: swallowed})
+	x.pushSync(answer{kind: 'S', fate: swallowed})
+	x.toUp.insert(func(out []byte) []byte {
+		out = wire.AppendEmpty(out, wire.Sync)
+		out = wire.AppendTarget(out, wire.Close, wire.Statement, refusedName)
+		return wire.AppendEmpty(out, wire.Sync)
+	})
+}
+
+// doubtful reports whether a Sync that is due may have been ignored.
+func (q *answers) doubtful() bool {
+	for i := q.head; i < len(q.list); i++ {
+		if q.list[i].ignored {
+			return true
+		}
+	}
+	return false
+}
+
+// countReady takes in a ReadyForQuery for one of the Syncs that may have been
+// ignored, and reports whether it was one.
+func (x *exchange) countReady(size int) bool {
+	if a := x.due.first(); !x.copy.unsure || a.kind != 'S' {
+		return false
+	}
+	x.status = x.toClient.body(size)[0]
+	x.toClient.discard(size)
+	x.copy.readies++
+	return true
+}
+
+// countedReadies takes in that all ReadyForQuery have come, of which the last
+// answers weir's own Sync, and gives the client the others.
+func (x *exchange) countedReadies() {
+	real := x.copy.readies - 1
+	for range real {
+		x.announce(x.status)
+		x.toClient.insert(func(out []byte) []byte { return wire.AppendReady(out, x.status) })
+		x.observeQuery()
+	}
+	for x.due.first().kind == 'S' {
+		x.s.over = x.due.first().span + 1
+		x.due.pop()
+	}
+	x.answering = false
+	x.s.settleGuesses()
+	x.s.skipping = real == 0 && !x.copy.simple
+	x.copy = copyIn{}
+}
