@@ -25,7 +25,10 @@ var settingsQuery = `SELECT CASE WHEN s.name OPERATOR(pg_catalog.=) ANY (l.names
 	` pg_catalog.octet_length(s.setting)` +
 	` FROM pg_catalog.pg_settings s, (SELECT '{$1}'::pg_catalog.text[]) l (names)` +
 	` WHERE s.name OPERATOR(pg_catalog.=) ANY (l.names)` +
-	` OR s.source OPERATOR(pg_catalog.=) 'session' AND s.name OPERATOR(pg_catalog.!~~) 'transaction%'`
+	` OR s.source OPERATOR(pg_catalog.=) 'session' AND s.name OPERATOR(pg_catalog.<>) ALL ('{` + ofTransactions + `}'::pg_catalog.text[])`
+
+// ofTransactions are the settings that are one transaction's.
+const ofTransactions = "transaction_deferrable,transaction_isolation,transaction_read_only"
 
 // followsIf is the condition that a value can follow.
 func followsIf(value string) string {

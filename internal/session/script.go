@@ -12,12 +12,18 @@ type script struct {
 	sql  []byte
 	sure bool // PostgreSQL cannot refuse it, if it has accepted the values before
 	lore *lore
+
+	// quotes: quote_all_identifiers may be on where the script runs, by which SET
+	// would write a list in another way.
+	quotes bool
 }
 
 // replay appends to b what takes a session from some settings to others. Who one
 // is decides what one may set, so that is given up first and taken on last.
 func (l *lore) replay(b []byte, from, to Settings) script {
-	s := script{sql: b, sure: l != nil, lore: l}
+	_, had := from.get(quoteAll)
+	_, has := to.get(quoteAll)
+	s := script{sql: b, sure: l != nil, lore: l, quotes: had || has}
 	s.free(from)
 	if from == unknownSettings || from.identifies() || to.identifies() {
 		s.full(from, to)
@@ -130,7 +136,7 @@ func (s *script) reset(name string) {
 func (s *script) set(name, value string) {
 	free := s.isFree(name)
 	switch {
-	case free && name == "search_path" && s.lore.lists(value):
+	case free && name == "search_path" && !s.quotes && s.lore.lists(value):
 		s.add("SET search_path TO")
 		s.list(value)
 		s.add(";")
@@ -186,6 +192,8 @@ func (s *script) quote(value string) {
 	}
 	s.add(" E'", value, "'")
 }
+
+const quoteAll = "quote_all_identifiers"
 
 // quotedLists are the settings whose value is a list of identifiers, in quotes
 // where needed. SET with one string would make it a single identifier

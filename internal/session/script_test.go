@@ -9,7 +9,7 @@ import (
 
 // testLore is a little of what PostgreSQL tells.
 var testLore = loreOf(map[string]string{
-	"application_name": "free", "search_path": "free", "temp_tablespaces": "free", "timezone": "free", "work_mem": "free",
+	"application_name": "free", "quote_all_identifiers": "free", "search_path": "free", "temp_tablespaces": "free", "timezone": "free", "work_mem": "free",
 	"local_preload_libraries": "free", `"order`: "", `"user`: "",
 }, noSettings)
 
@@ -36,6 +36,7 @@ func TestScriptTakesASessionFromSomeSettingsToOthers(t *testing.T) {
 		"path, needless":   {m{}, m{"search_path": `"a", b`}, `SELECT pg_catalog.set_config( E'search_path', E'"a", b',false);`, true},
 		"path, keyword":    {m{}, m{"search_path": `"order", orders`}, "SET search_path TO E'order', E'orders';", true},
 		"path, bare word":  {m{}, m{"search_path": "user"}, "SELECT pg_catalog.set_config( E'search_path', E'user',false);", true},
+		"path, all quoted": {m{"quote_all_identifiers": "on"}, m{"search_path": "a"}, `RESET "quote_all_identifiers";SELECT pg_catalog.set_config( E'search_path', E'a',false);`, true},
 		"path, comma":      {m{}, m{"search_path": `"a, b"`}, `SELECT pg_catalog.set_config( E'search_path', E'"a, b"',false);`, true},
 		"libraries":        {m{}, m{"local_preload_libraries": "a, b"}, "SELECT pg_catalog.set_config( E'local_preload_libraries', E'a, b',false);", true},
 		"role": {
