@@ -261,6 +261,10 @@ func (x *exchange) atRest(moved bool) bool {
 // begin takes up the client where it was left.
 func (x *exchange) begin(s *Session, t *loop.Task) {
 	x.start(s, t)
+	if s.idleTimer != nil {
+		s.idleTimer.Stop()
+		s.idleTimer = nil
+	}
 	s.client.Attach(t)
 	x.toUp.drop, s.drop = s.drop, 0
 	x.toUp.load(s.in)
@@ -311,6 +315,9 @@ func (x *exchange) end() {
 	s.client.Attach(nil)
 	if !x.waiting {
 		s.setState(Idle)
+		if s.rests {
+			s.timeIdle()
+		}
 		if why := s.unwelcome(); why != nil {
 			s.dismiss(why)
 		}

@@ -74,5 +74,6 @@ func (x *exchange) isBack() bool {
 func (s *Session) changeSettings(to Settings) {
 	s.settings = to
 	s.meaning = to.meaning()
+	s.rests = to.rests()
 	s.decideQuoting()
 }

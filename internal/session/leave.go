@@ -45,11 +45,22 @@ func (x *exchange) leave() {
 	case x.keeps():
 		x.reset()
 	default:
-		if x.changes.touched {
-			x.up.settings = unknownSettings
+		if !x.changes.touched || x.forgetSettings() {
+			x.letGo()
 		}
-		x.letGo()
 	}
+}
+
+// forgetSettings takes all settings off the upstream, of which those that its
+// client has set last are not known.
+func (x *exchange) forgetSettings() bool {
+	if err := x.command("RESET SESSION AUTHORIZATION;RESET ROLE;RESET ALL"); err != nil {
+		x.discardUpstream("its client left, and its settings could not be reset: " + err.Error())
+		return false
+	}
+	x.up.settings = noSettings
+	x.up.unrelieve()
+	return true
 }
 
 // halfway reports whether what was sent is not complete: a message, a group

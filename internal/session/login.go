@@ -58,6 +58,8 @@ func (e *Env) Welcome(ctx context.Context, p *Pool, login *auth.Login, raw loop.
 			s.abort()
 		case s.State() == Idle && (s.client.TLS() != nil || s.unwelcome() != nil):
 			l.Go(s)
+		case s.State() == Idle && s.rests:
+			s.timeIdle()
 		}
 	}))
 	return nil

@@ -16,7 +16,7 @@ import (
 // Nothing is asked of PostgreSQL again that may have happened. Three things have
 // not, or make no difference, and are asked again without the client's noticing:
 //
-//   - what was never sent;
+//   - what was never sent, or never read;
 //   - one statement outside a block that PostgreSQL has undone itself;
 //   - one statement outside a block that only reads, whose upstream was lost.
 //
@@ -85,7 +85,7 @@ func (x *exchange) retry(cause error) bool {
 		x.startOver(observe.Conflict, cause)
 	case !x.repeatable():
 		return false
-	case cfg.RetryUnsent && x.toUp.gone == x.marks.sent && x.s.tries < unsentTries:
+	case cfg.RetryUnsent && (x.toUp.gone == x.marks.sent || x.unread()) && x.s.tries < unsentTries:
 		x.startOver(observe.Unsent, cause)
 	case cfg.RetryReads && x.reads():
 		x.startOver(observe.Read, cause)

@@ -73,6 +73,7 @@ type Session struct {
 	x           *exchange // while a task serves it, else nil
 	settings    Settings
 	meaning     string     // of settings, as part of a statement's key
+	rests       bool       // settings has some that act on an idle connection
 	reads       quoting    // what settings say of how texts are read
 	decided     quoting    // of what they say something
 	span        uint64     // how many Syncs were sent, see span
@@ -101,6 +102,9 @@ type Session struct {
 	waiter      pool.Waiter[*Upstream]
 	ears        *ears     // of a client that listens, else nil
 	queued      time.Time // when it began to wait
+
+	// idleTimer ends it by its own idle_session_timeout, nil where nothing does.
+	idleTimer *time.Timer
 
 	// mu guards the link to the upstream against cancel requests, which come
 	// from other goroutines. It comes before Upstream.mu.
@@ -269,6 +273,9 @@ func (s *Session) retire(to State) {
 	if s.State() < Closing {
 		s.client.Attach(nil)
 		s.unlistenAll()
+		if s.idleTimer != nil {
+			s.idleTimer.Stop()
+		}
 		s.env.dictionary.release(s.confirmed)
 		for _, p := range s.named {
 			s.env.dictionary.release(p.statement)

@@ -44,8 +44,8 @@ type Upstream struct {
 	doomed string // guarded by mu; why it cannot be used once its client lets go of it, "" where it can
 }
 
-// unknownSettings is what an upstream has whose client left before it was asked:
-// nothing is known of it, and everything is set anew.
+// unknownSettings is what an upstream has on which weir failed to give a client's
+// settings back: nothing is known of it, and everything is set anew.
 var unknownSettings = settingsOf(map[string]string{"": "unknown"})
 
 // Loop is part of pool.Conn.
@@ -181,6 +181,9 @@ func (x *exchange) detach() *Upstream {
 // letGo gives the upstream back to its pool.
 func (x *exchange) letGo() {
 	x.observeTransaction()
+	if x.s.rests && !x.unrest() {
+		return
+	}
 	x.record()
 	notifies := x.listen.notifies
 	up := x.detach()

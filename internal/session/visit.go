@@ -75,7 +75,8 @@ func (v *visit) end() {
 // Serve is the visit's task.
 func (v *visit) Serve(t *loop.Task) {
 	defer close(v.done)
-	s := &Session{env: v.pool.env, pool: v.pool, settings: v.settings}
+	s := &Session{env: v.pool.env, pool: v.pool}
+	s.changeSettings(v.settings)
 	x := s.env.borrow(t.Loop())
 	defer s.env.giveBack(x)
 	x.start(s, t)
