@@ -22,6 +22,11 @@ func NewReading(limit, others, ours, idle int, wanted bool) Reading {
 // Next is share.next.
 func (s *share) Next(r Reading, now time.Time) int { return s.next(r, now) }
 
+// Strangers is share.strangers.
+func (s *share) Strangers(sessions, ours []uint32, joining int) int {
+	return s.strangers(sessions, ours, joining)
+}
+
 // Stall has all loops do nothing else until release.
 func (g *Gateway) Stall() (release func()) {
 	over := make(chan struct{})

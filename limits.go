@@ -90,15 +90,29 @@ func (l *limits) ensure(ctx context.Context) (upstream.Limits, error) {
 // the first limits has a place in the budgets already, and this one comes
 // before it.
 func (l *limits) read(ctx context.Context) (upstream.Limits, error) {
-	now, err := l.target.Limits(ctx, l.g.pids(l.target.Address()))
+	for _, b := range l.budgets {
+		b.looking.Add(1)
+		defer b.looking.Add(-1)
+	}
+	address := l.target.Address()
+	now, err := l.target.Limits(ctx, l.g.pids(address))
 	if err != nil {
 		return now, err
 	}
+	// Connections that are being opened have no process id that is known yet, and
+	// may be among the sessions. The first to be opened waits for these limits.
+	joining := make(map[*budget]int)
+	if l.known {
+		for _, b := range l.budgets {
+			joining[b] = l.g.joining(b)
+		}
+	}
+	now = now.Except(l.g.pids(address)) // those that began meanwhile
 	l.known, l.last = true, now
 	names := slices.Concat(preload, strings.Split(now.StartOnly, ","))
 	l.start.Store(&names)
 	for _, b := range l.budgets {
-		l.apply(b, now)
+		l.apply(b, now.Forgive(joining[b]))
 	}
 	return now, nil
 }

@@ -191,8 +191,9 @@ type budgetKey struct {
 type budget struct {
 	*pool.Budget
 	budgetKey
-	share share        // of a role; one reading at a time
-	kept  atomic.Int64 // what the share keeps us to; 0 is nothing
+	share   share        // of a role; one reading at a time
+	kept    atomic.Int64 // what the share keeps us to; 0 is nothing
+	looking atomic.Int64 // connections that read limits, and are in no pool
 }
 
 // budgetsForLocked returns the budgets that bound a pool: the server's, the

@@ -5,6 +5,7 @@ package weir
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,6 +44,39 @@ type share struct {
 	role   int // CONNECTION LIMIT, as last read
 	others int
 	since  time.Time // when a place was last given up, or the role was first full
+
+	unknown []uint32 // sessions that were not known to be ours when last read
+}
+
+// strangers counts the sessions of others. ours are those known to be ours, before
+// and after sessions was read. Of the rest as many may be ours as connections are
+// being opened, but not one that was there at the last reading and still is not
+// known.
+func (s *share) strangers(sessions, ours []uint32, joining int) int {
+	var unknown []uint32
+	others := 0
+	for _, pid := range sessions {
+		if slices.Contains(ours, pid) {
+			continue
+		}
+		unknown = append(unknown, pid)
+		if slices.Contains(s.unknown, pid) {
+			others++
+		}
+	}
+	s.unknown = unknown
+	return others + max(len(unknown)-others-joining, 0)
+}
+
+// joining counts the connections that are being opened in the places of a budget.
+func (g *Gateway) joining(b *budget) int {
+	n := int(b.looking.Load())
+	for _, d := range g.databases() {
+		if slices.Contains(d.budgets, b) {
+			n += d.pool.Opening()
+		}
+	}
+	return n
 }
 
 // next returns how many connections we may have.
@@ -132,15 +166,19 @@ func (b *budget) tight() bool {
 // shareRole reads how a role stands, over one of a pool's connections, and sets
 // its budget.
 func (g *Gateway) shareRole(ctx context.Context, d *database, b *budget) {
-	rows, err := d.pool.Query(ctx, upstream.RoleQuery(g.pids(b.address)))
+	before, looking := g.pids(b.address), int(b.looking.Load())
+	rows, err := d.pool.Query(ctx, upstream.RoleQuery)
 	if err != nil { // all are in use for long, or lost: there is nothing to give
 		b.takeBack()
 		return
 	}
-	limit, others, err := upstream.RoleAnswer(rows)
+	limit, sessions, err := upstream.RoleAnswer(rows)
 	if err != nil || limit < 0 {
 		return // the limits are read again in a while
 	}
+	// Those being opened before the known ones: what is opened in between is known.
+	joining := max(looking, g.joining(b))
+	others := b.share.strangers(sessions, append(before, g.pids(b.address)...), joining)
 	now := b.Status()
 	r := reading{limit: limit, others: others, ours: now.InUse, idle: b.Unused(shareIdle), wanted: now.Hungry > 0}
 	allowed := b.share.next(r, time.Now())

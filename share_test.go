@@ -159,3 +159,55 @@ func TestAWeirAloneKeepsItsRolesLimit(t *testing.T) {
 		t.Errorf("a weir alone had %.3f of its role's connections, want 0.95 at least", share)
 	}
 }
+
+// TestAWeirAloneHasNoStrangers has connections come and go all the time while weir
+// looks who else is there.
+func TestAWeirAloneHasNoStrangers(t *testing.T) {
+	t.Parallel()
+	const limit = 5
+	g := open(t, testpg.Role(t, database(t), "connection limit 5"), poolOf(10), waits(patience), func(c *weir.Config) {
+		c.Pool.Lifetime = 20 * time.Millisecond
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	var wait sync.WaitGroup
+	defer wait.Wait()
+	defer stop()
+	burden(t, ctx, &wait, g, 10)
+	allowed := func() int {
+		for _, b := range g.Status().Budgets {
+			if b.Scope == "role" {
+				return b.Limit
+			}
+		}
+		return 0
+	}
+	until(t, "the role's limit to be known", func() bool { return allowed() == limit })
+	began := time.Now()
+	until(t, "two readings", func() bool {
+		if n := allowed(); n < limit {
+			t.Fatalf("weir alone keeps to %d of %d connections", n, limit)
+		}
+		return time.Since(began) > 2500*time.Millisecond
+	})
+}
+
+func TestStrangers(t *testing.T) {
+	t.Parallel()
+	var s weir.Share
+	for _, step := range []struct {
+		what           string
+		sessions, ours []uint32
+		joining, want  int
+	}{
+		{"all are ours", []uint32{1, 2, 3}, []uint32{1, 2, 3, 9}, 0, 0},
+		{"one may be the one that is being opened", []uint32{1, 2, 4}, []uint32{1, 2}, 1, 0},
+		{"it was, and there is another", []uint32{1, 2, 4, 5}, []uint32{1, 2, 4}, 1, 0},
+		{"that one stays unknown", []uint32{1, 2, 5}, []uint32{1, 2}, 1, 1},
+		{"more than are being opened", []uint32{1, 5, 6, 7, 8}, []uint32{1}, 1, 3},
+		{"all are others'", []uint32{5, 6, 7, 8}, nil, 4, 4},
+	} {
+		if got := s.Strangers(step.sessions, step.ours, step.joining); got != step.want {
+			t.Errorf("%s: got %d strangers, want %d", step.what, got, step.want)
+		}
+	}
+}

@@ -46,10 +46,13 @@ type Pool struct {
 
 	places places // of those who may be pinned
 
+	opening atomic.Int64 // connects in flight, until their connection is in open
+
 	mu        sync.Mutex
 	suspected map[uint64]time.Time   // guarded by mu; hashes of texts, and when they were noted, see readonly.go
 	welcomes  map[Settings]*welcome  // guarded by mu
 	open      map[*Upstream]struct{} // guarded by mu; every connection, in whatever state
+	closed    map[uint32]time.Time   // guarded by mu; when backends were left that PostgreSQL may still count
 }
 
 // PoolOptions is what a pool is made of.
@@ -82,6 +85,7 @@ func (e *Env) NewPool(o PoolOptions) *Pool {
 		stats:    observe.NewPoolStats(title, o.User, e.loops.Len()),
 		welcomes: make(map[Settings]*welcome),
 		open:     make(map[*Upstream]struct{}),
+		closed:   make(map[uint32]time.Time),
 	}
 	p.closing, p.close = context.WithCancel(context.Background())
 	p.options.Store(&o)
@@ -143,6 +147,8 @@ func (p *Pool) connect(ctx context.Context, index int) (*Upstream, error) {
 	params := make(map[string]string, len(prepared)+len(p.start))
 	maps.Copy(params, prepared)
 	maps.Copy(params, p.start)
+	p.opening.Add(1)
+	defer p.opening.Add(-1)
 	began := time.Now()
 	login, err := o.Target.Login(ctx, params)
 	if err != nil {
@@ -253,13 +259,33 @@ func (p *Pool) Reach(ctx context.Context) error {
 	return err
 }
 
-// PIDs returns the process ids of the pool's backends.
+// lingering is how long PostgreSQL may count a backend that was left.
+const lingering = 3 * time.Second
+
+// leftLocked notes that a connection is closed.
+func (p *Pool) leftLocked(up *Upstream) {
+	now := time.Now()
+	maps.DeleteFunc(p.closed, func(_ uint32, at time.Time) bool { return now.Sub(at) > lingering })
+	p.closed[up.PID()] = now
+	delete(p.open, up)
+}
+
+// Opening is how many connections are being opened.
+func (p *Pool) Opening() int { return int(p.opening.Load()) }
+
+// PIDs returns the process ids of the pool's backends, those included that were
+// left a moment ago.
 func (p *Pool) PIDs() []uint32 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	list := make([]uint32, 0, len(p.open))
 	for up := range p.open {
 		list = append(list, up.PID())
+	}
+	for pid, at := range p.closed {
+		if time.Since(at) <= lingering {
+			list = append(list, pid)
+		}
 	}
 	if pid := p.hub.Status().PID; pid != 0 {
 		list = append(list, pid)

@@ -62,7 +62,7 @@ func (u *Upstream) Node() *pool.Node { return &u.node }
 func (u *Upstream) Close(why string) {
 	u.pool.env.log.Debug("upstream connection closed", "pool", u.pool.name(), "pid", u.PID(), "why", why)
 	u.pool.mu.Lock()
-	delete(u.pool.open, u)
+	u.pool.leftLocked(u)
 	u.pool.mu.Unlock()
 	u.pool.env.backends.remove(u)
 	// A goodbye spares PostgreSQL a line in its log; who is gone cannot hear it.

@@ -5,6 +5,7 @@ package upstream
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -33,6 +34,10 @@ type Limits struct {
 	RoleOthers     int // of this role, in any database
 	DatabaseOthers int // in this database, of any role
 
+	// Others are the sessions that ServerOthers counts, separated by commas: the
+	// process id, then whether they are of this role and in this database, as t or f.
+	Others string
+
 	// TimeoutSet: the role, the database or the URL sets statement_timeout. A
 	// startup parameter would override the first two, so the default of
 	// DATABASE_STATEMENT_TIMEOUT is sent only where this is false.
@@ -54,7 +59,7 @@ type Limits struct {
 // out too, it ends at once.
 const limitsQuery = `
 WITH other AS (
-	SELECT s.usesysid, s.datid
+	SELECT s.usesysid, s.datid, s.pid
 	FROM pg_catalog.pg_stat_get_activity(NULL) s
 	WHERE s.usesysid IS NOT NULL AND s.datid IS NOT NULL
 	AND (s.backend_type IS NULL OR s.backend_type OPERATOR(pg_catalog.=) 'client backend')
@@ -78,6 +83,11 @@ SELECT
 	(SELECT pg_catalog.count(*) FROM other),
 	(SELECT pg_catalog.count(*) FROM other WHERE other.usesysid OPERATOR(pg_catalog.=) r.oid),
 	(SELECT pg_catalog.count(*) FROM other WHERE other.datid OPERATOR(pg_catalog.=) d.oid),
+	(
+		SELECT COALESCE(pg_catalog.string_agg(pg_catalog.concat_ws(' ', other.pid,
+			other.usesysid OPERATOR(pg_catalog.=) r.oid, other.datid OPERATOR(pg_catalog.=) d.oid), ','), '')
+		FROM other
+	),
 	t.source OPERATOR(pg_catalog.=) ANY (ARRAY['global', 'database', 'user', 'database user', 'client']),
 	(
 		SELECT pg_catalog.string_agg(s.name, ',') FROM pg_catalog.pg_settings s
@@ -126,10 +136,38 @@ func readLimits(ctx context.Context, conn *pgconn.PgConn, ours []uint32) (Limits
 		ServerOthers:      r.number(),
 		RoleOthers:        r.number(),
 		DatabaseOthers:    r.number(),
+		Others:            r.next(),
 		TimeoutSet:        r.truth(),
 		StartOnly:         r.next(),
 	}
 	return limits, r.err
+}
+
+// Except returns the limits with more sessions known to be ours: some may have
+// begun, or been found out, since Limits was told of them.
+func (l Limits) Except(ours []uint32) Limits {
+	l.ServerOthers, l.RoleOthers, l.DatabaseOthers = 0, 0, 0
+	for one := range strings.SplitSeq(l.Others, ",") {
+		var pid uint32
+		var role, database string
+		if _, err := fmt.Sscanf(one, "%d %s %s", &pid, &role, &database); err != nil || slices.Contains(ours, pid) {
+			continue // the empty list, or ours
+		}
+		l.ServerOthers++
+		if role == "t" {
+			l.RoleOthers++
+		}
+		if database == "t" {
+			l.DatabaseOthers++
+		}
+	}
+	return l
+}
+
+// Forgive returns the limits with n sessions fewer that are others'.
+func (l Limits) Forgive(n int) Limits {
+	l.ServerOthers, l.RoleOthers, l.DatabaseOthers = max(l.ServerOthers-n, 0), max(l.RoleOthers-n, 0), max(l.DatabaseOthers-n, 0)
+	return l
 }
 
 // pidArray is an int4[] in text. A process id fits: the kernel's largest is

@@ -41,7 +41,10 @@ func TestLimitsOfAnOrdinaryRole(t *testing.T) {
 		Server:  30, SuperuserReserved: 4, Reserved: got.Reserved,
 		Role: 12, Database: 9,
 		ServerOthers: 3, RoleOthers: 1, DatabaseOthers: 2,
-		StartOnly: got.StartOnly,
+		StartOnly: got.StartOnly, Others: got.Others,
+	}
+	if again := got.Except([]uint32{ofRole.PID}); again.ServerOthers != 2 || again.RoleOthers != 0 || again.DatabaseOthers != 1 {
+		t.Errorf("but for one of the role's: %+v", again)
 	}
 	if !slices.Contains(strings.Split(got.StartOnly, ","), "log_disconnections") {
 		t.Errorf("settings that only a start sets: %q, without log_disconnections", got.StartOnly)
