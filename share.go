@@ -167,7 +167,7 @@ func (b *budget) tight() bool {
 // its budget.
 func (g *Gateway) shareRole(ctx context.Context, d *database, b *budget) {
 	before, looking := g.pids(b.address), int(b.looking.Load())
-	rows, err := d.pool.Query(ctx, upstream.RoleQuery)
+	rows, err := d.pool.QueryBehind(ctx, upstream.RoleQuery)
 	if err != nil { // all are in use for long, or lost: there is nothing to give
 		b.takeBack()
 		return

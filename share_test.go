@@ -211,3 +211,20 @@ func TestStrangers(t *testing.T) {
 		}
 	}
 }
+
+// TestWeirsOwnQueriesAreNobodysWait has as many clients as connections, all in
+// transactions, while weir wants to look who else the role has.
+func TestWeirsOwnQueriesAreNobodysWait(t *testing.T) {
+	t.Parallel()
+	g := open(t, testpg.Role(t, database(t), "connection limit 5"), poolOf(5))
+	for range 5 {
+		must(t, g.connect(t), "begin; select 1")
+	}
+	began := time.Now()
+	until(t, "a reading", func() bool {
+		if s := g.Status(); s.Waiting != 0 || s.Pools[0].OldestWait != 0 {
+			t.Fatalf("%d wait, the oldest for %v s, where every client has its connection", s.Waiting, s.Pools[0].OldestWait)
+		}
+		return time.Since(began) > 1200*time.Millisecond
+	})
+}

@@ -18,6 +18,9 @@ type Waiter[C Conn] struct {
 	Loop  int      // the loop the waiter runs on; set before Wait
 	Fit   any      // as for TryAcquire, where a connection became idle meanwhile; set before Wait
 	Owner Owner[C] // who is told; set before Wait
+	// Own is set before Wait by whoever waits for no client. It counts as nobody's
+	// wait, opens no connection, and is behind the clients for ownPatience.
+	Own bool
 
 	// Guarded by the pool's lock.
 	queued     bool
@@ -31,17 +34,32 @@ type Waiter[C Conn] struct {
 // hand. The pool's lock guards it.
 type queue[C Conn] struct {
 	loops   []list[C]
-	count   int
+	own     list[C] // of those that wait for no client
+	count   int     // without those
 	arrived uint64
 }
 
 type list[C Conn] struct{ head, tail *Waiter[C] }
 
-// push adds w at the end of its loop's list.
+// ownPatience is for how long clients are served before a waiter that waits for
+// none. It has to have its turn some time, however busy they are.
+const ownPatience = 500 * time.Millisecond
+
+// list is the one that w belongs to.
+func (q *queue[C]) list(w *Waiter[C]) *list[C] {
+	if w.Own {
+		return &q.own
+	}
+	return &q.loops[w.Loop]
+}
+
+// push adds w at the end of its list.
 func (q *queue[C]) push(w *Waiter[C], now time.Duration) {
 	q.arrived++
-	q.count++
-	l := &q.loops[w.Loop]
+	if !w.Own {
+		q.count++
+	}
+	l := q.list(w)
 	w.queued, w.number, w.since = true, q.arrived, now
 	w.prev, w.next = l.tail, nil
 	if l.tail == nil {
@@ -54,8 +72,10 @@ func (q *queue[C]) push(w *Waiter[C], now time.Duration) {
 
 // remove takes w out from anywhere in its list.
 func (q *queue[C]) remove(w *Waiter[C]) {
-	q.count--
-	l := &q.loops[w.Loop]
+	if !w.Own {
+		q.count--
+	}
+	l := q.list(w)
 	if w.prev == nil {
 		l.head = w.next
 	} else {
@@ -83,9 +103,16 @@ func (q *queue[C]) oldest() *Waiter[C] {
 	return first
 }
 
-// next takes out the waiter that a connection on the given loop goes to. There
-// must be one.
-func (q *queue[C]) next(loop int) *Waiter[C] {
+// next takes out the waiter that a connection on the given loop goes to, nil if
+// nobody waits.
+func (q *queue[C]) next(loop int, now time.Duration) *Waiter[C] {
+	if own := q.own.head; own != nil && (q.count == 0 || now-own.since >= ownPatience) {
+		q.remove(own)
+		return own
+	}
+	if q.count == 0 {
+		return nil
+	}
 	w := q.oldest()
 	if near := q.loops[loop].head; near != nil && near.since-w.since < handoverPatience {
 		w = near
@@ -97,12 +124,16 @@ func (q *queue[C]) next(loop int) *Waiter[C] {
 // takeIf takes out, from the head of each list, the waiters for which end answers
 // true, up to the first for which it does not.
 func (q *queue[C]) takeIf(end func(*Waiter[C]) bool) (taken []*Waiter[C]) {
-	for i := range q.loops {
-		for w := q.loops[i].head; w != nil && end(w); w = q.loops[i].head {
+	take := func(l *list[C]) {
+		for w := l.head; w != nil && end(w); w = l.head {
 			q.remove(w)
 			taken = append(taken, w)
 		}
 	}
+	for i := range q.loops {
+		take(&q.loops[i])
+	}
+	take(&q.own)
 	return taken
 }
 

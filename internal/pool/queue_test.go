@@ -209,3 +209,38 @@ func TestCloseEndsConnectsInFlight(t *testing.T) {
 		}
 	})
 }
+
+// TestAWaitForNoClientIsBehindClients has weir itself wait beside clients.
+func TestAWaitForNoClientIsBehindClients(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, p, c := single(t, func(cfg *pool.Config[*conn]) { cfg.Max = 2 })
+		own := newClient(0)
+		own.Own = true
+		p.Wait(&own.Waiter)
+		synctest.Wait()
+		if st := p.Status(); st.Waiting != 0 || st.OldestWait != 0 || s.get(opened) != 1 {
+			t.Fatalf("got %+v and %d connections, want nobody to wait and none to be opened", st, s.get(opened))
+		}
+		other := mustAcquire(t, p, 0)
+		first := wait(p, 1)
+		p.Release(c)
+		c = (<-first.ended).c // although it came later
+		second := wait(p, 1)
+		time.Sleep(time.Second)
+		p.Release(c)
+		c = (<-own.ended).c // it has waited long enough
+		p.Release(c)
+		p.Release((<-second.ended).c)
+		p.Release(other)
+
+		own = newClient(0)
+		own.Own = true
+		a, b := mustAcquire(t, p, 0), mustAcquire(t, p, 0)
+		p.Wait(&own.Waiter)
+		p.Release(a) // nobody else waits
+		p.Release((<-own.ended).c)
+		p.Release(b)
+		closed(t, s, nil, p)
+	})
+}

@@ -33,9 +33,8 @@ func (p *Pool[C]) putLocked(c C, n *Node, t time.Duration, why string) *Waiter[C
 		n.state = gone
 		return nil
 	}
-	if p.queue.count > 0 {
+	if w := p.queue.next(c.Loop(), t); w != nil {
 		n.check = false
-		w := p.queue.next(c.Loop())
 		p.eatLocked()
 		return w
 	}

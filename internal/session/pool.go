@@ -252,7 +252,7 @@ func (p *Pool) Unused() bool {
 // Reach returns nil once the pool has had a connection that nobody used, which
 // it opens if need be.
 func (p *Pool) Reach(ctx context.Context) error {
-	up, err := p.acquire(ctx)
+	up, err := p.acquire(ctx, false)
 	if err == nil {
 		p.conns.Release(up)
 	}

@@ -24,13 +24,14 @@ type visit struct {
 	done chan struct{}
 }
 
-// visit waits in the queue for an upstream, gives it the settings, nil for those
-// that it has, and calls do in a task. It returns when do has, each of whose
-// commands ends in connect_timeout, or at once when ctx is cancelled or the pool
-// closed. That the time of ctx is over ends the wait in the queue alone: PostgreSQL
-// may be slow. Where lost is true, another upstream may do.
-func (p *Pool) visit(ctx context.Context, settings *Settings, do func(x *exchange) error) (lost bool, err error) {
-	up, err := p.acquire(ctx)
+// visit waits in the queue for an upstream, where own says that no client waits for
+// what it does, gives it the settings, nil for those that it has, and calls do in a
+// task. It returns when do has, each of whose commands ends in connect_timeout, or at
+// once when ctx is cancelled or the pool closed. That the time of ctx is over ends the
+// wait in the queue alone: PostgreSQL may be slow. Where lost is true, another
+// upstream may do.
+func (p *Pool) visit(ctx context.Context, own bool, settings *Settings, do func(x *exchange) error) (lost bool, err error) {
+	up, err := p.acquire(ctx, own)
 	if err != nil {
 		return false, err
 	}
@@ -94,9 +95,10 @@ func (v *visit) Serve(t *loop.Task) {
 	x.letGo()
 }
 
-// acquire waits for an upstream on an ordinary goroutine.
-func (p *Pool) acquire(ctx context.Context) (*Upstream, error) {
+// acquire waits for an upstream on an ordinary goroutine; own is pool.Waiter's.
+func (p *Pool) acquire(ctx context.Context, own bool) (*Upstream, error) {
 	w := &blockingWait{done: make(chan struct{})}
+	w.waiter.Own = own
 	w.waiter.Owner = w
 	p.conns.Wait(&w.waiter)
 	select {

@@ -95,7 +95,7 @@ func isPlain(name string) bool {
 // settings: another is asked.
 func (p *Pool) ask(ctx context.Context, s Settings) (params map[string]string, said Settings, err error) {
 	for began := time.Now(); ; {
-		lost, err := p.visit(ctx, &s, func(x *exchange) (err error) {
+		lost, err := p.visit(ctx, false, &s, func(x *exchange) (err error) {
 			if said, err = x.hearSettings(s); err == nil {
 				params = maps.Clone(x.up.Params)
 			}
