@@ -260,6 +260,12 @@ func (g *Gateway) logLogin(conn net.Conn, where place, err error) {
 		})
 		return
 	}
+	if m := markerOf(err); m == sqlstate.QueueTimeout || m == sqlstate.UpstreamDown {
+		g.said.starved.Tell(func(n int) {
+			g.log.Warn("logins were refused for want of a connection to PostgreSQL", "clients", n, "one", client, "error", err)
+		})
+		return
+	}
 	g.log.Warn("login refused", "client", client, "error", err)
 }
 

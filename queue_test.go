@@ -5,6 +5,8 @@ package weir_test
 import (
 	"context"
 	"errors"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -53,7 +55,10 @@ func TestAcquireTimeoutIsA53300ThatSaysWhatWasFull(t *testing.T) {
 	if !ok || e.Code != "53300" || e.Severity != "ERROR" {
 		t.Fatalf("got %v, want ERROR 53300", err)
 	}
-	for _, words := range []string{"too many connections", "query_wait_timeout"} {
+	for _, words := range []string{
+		"query_wait_timeout: too many connections for role", "weir refused the request", "within " + soon.String(),
+		"1 of 1 in use", "1 waiting", `application_name "hoarder"`,
+	} {
 		if !strings.Contains(e.Message, words) {
 			t.Errorf("the message %q lacks %q", e.Message, words)
 		}
@@ -282,5 +287,73 @@ func TestMaxClientsHoldsWhenManyComeAtOnce(t *testing.T) {
 	wait.Wait()
 	if n := g.Status().Clients.Idle; n != most {
 		t.Errorf("%d clients are in, want %d", n, most)
+	}
+}
+
+// TestRefusalsAreLoggedTogether has eight requests wait in vain at the same time.
+func TestRefusalsAreLoggedTogether(t *testing.T) {
+	t.Parallel()
+	g := open(t, testpg.URL(t), poolOf(1))
+	defer hold(t, g)()
+	conns := make([]*pgx.Conn, 8)
+	for i := range conns {
+		conns[i] = g.connect(t)
+	}
+	g.reload(t, poolOf(1), waits(soon))
+	var wait sync.WaitGroup
+	for _, conn := range conns {
+		wait.Go(func() {
+			if err := exec(t, conn, "select 1"); code(err) != "53300" {
+				t.Errorf("got %v, want 53300", err)
+			}
+		})
+	}
+	wait.Wait()
+	line := regexp.MustCompile(`requests were refused for want of a connection to PostgreSQL.* requests=(\d+) .*too many connections for role`)
+	until(t, "the log to have all eight", func() bool {
+		lines, sum := line.FindAllStringSubmatch(g.log.String(), -1), 0
+		for _, l := range lines {
+			n, _ := strconv.Atoi(l[1])
+			sum += n
+		}
+		if len(lines) > 3 {
+			t.Fatalf("%d lines, want one a second at most", len(lines))
+		}
+		return sum == 8
+	})
+}
+
+// TestANewcomerIsToldWhyThereIsNoConnection has clients log in to a weir that has
+// just started and can have no connection. They wait for a few seconds.
+func TestANewcomerIsToldWhyThereIsNoConnection(t *testing.T) {
+	t.Parallel()
+	full := testpg.Role(t, database(t), "connection limit 1")
+	stranger, err := pgx.Connect(bounded(t), full)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = stranger.Close(context.Background()) })
+	for name, c := range map[string]struct{ upstream, code, saying, reason string }{
+		"PostgreSQL is full": {full, "53300", "weir refused", "queue_timeout"},
+		"PostgreSQL is down": {nowhere(t), "08006", "cannot reach PostgreSQL", "upstream_down"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := open(t, c.upstream, waits(patience))
+			began := time.Now()
+			_, err := g.try(t)
+			if code(err) != c.code || !strings.Contains(err.Error(), c.saying) {
+				t.Errorf("got %v, want %s that says %q", err, c.code, c.saying)
+			}
+			if waited := time.Since(began); waited > patience/2 {
+				t.Errorf("it took %v", waited)
+			}
+			if n := g.Status().Pools[0].Rejects; n[c.reason] != 1 {
+				t.Errorf("it was not counted: %v", n)
+			}
+			if !strings.Contains(g.log.String(), "requests were refused for want of a connection to PostgreSQL") {
+				t.Error("it was not logged")
+			}
+		})
 	}
 }

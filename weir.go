@@ -55,8 +55,8 @@ type Gateway struct {
 	refused  atomic.Uint64
 	logins   logins
 	handles  handles
-	said     struct{ accept, room observe.Seldom } // what the log is told seldom
-	sockets  atomic.Int64                          // how many clients descriptors allow; written under mu
+	said     struct{ accept, room, starved observe.Seldom } // what the log is told seldom
+	sockets  atomic.Int64                                   // how many clients descriptors allow; written under mu
 
 	mu         sync.Mutex
 	listeners  []net.Listener        // guarded by mu

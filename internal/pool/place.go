@@ -134,7 +134,9 @@ func (s *seeker) timeout(waited time.Duration) error {
 	}
 	if full := s.at(); full != nil {
 		now := full.Status()
-		err.Detail = fmt.Sprintf("%s: %d of %d in use over all pools.", now.Name, now.InUse, now.Effective)
+		detail := fmt.Sprintf("%s: %d of %d in use over all pools", now.Name, now.InUse, now.Effective)
+		err.Message += ": " + detail
+		err.Detail = "The request was not executed. " + detail + "."
 		err.Hint = fmt.Sprintf("The limit of %d comes from %s: raise it, or look for transactions that take long or are left open.", now.Limit, now.Source)
 	}
 	return err

@@ -98,7 +98,7 @@ func TestReserveWaitsNoLongerThanAsked(t *testing.T) {
 			t.Errorf("waited %v, want 3 s", d)
 		}
 		e, ok := errors.AsType[*sqlstate.Error](err)
-		if !ok || e.Code != sqlstate.TooManyConnections || e.Detail != `role "app": 1 of 1 in use over all pools.` {
+		if !ok || e.Code != sqlstate.TooManyConnections || e.Detail != `The request was not executed. role "app": 1 of 1 in use over all pools.` {
 			t.Errorf("got %+v", err)
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())

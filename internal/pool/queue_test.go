@@ -144,7 +144,7 @@ func TestWaitEndsAtAcquireTimeout(t *testing.T) {
 			t.Fatalf("got %v, want 53300 of weir's own", e.err)
 		}
 		for _, part := range []struct{ field, text, want string }{
-			{"message", err.Message, `query_wait_timeout: too many connections for role "app": no connection to PostgreSQL became free within 30s`},
+			{"message", err.Message, `query_wait_timeout: too many connections for role "app": weir refused the request because no connection to PostgreSQL became free within 30s: `},
 			{"detail", err.Detail, `pool "db" as "app": 1 of 1 in use, 0 being opened, 2 waiting`},
 			{"detail", err.Detail, `application_name "report"`},
 			{"hint", err.Hint, "DATABASE_POOL_MAX"},

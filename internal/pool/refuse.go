@@ -14,6 +14,27 @@ import (
 // logins, else 53300. What they asked for has not been executed.
 func (p *Pool[C]) timeout(taken int) error {
 	p.mu.Lock()
+	waited := p.cfg.AcquireTimeout
+	p.mu.Unlock()
+	return p.unserved(taken, waited)
+}
+
+// Hopeless is the error for somebody who has waited for that long in a pool that has
+// no connection, and cannot open one for a reason that is known: nil if there is one,
+// or if it is not known yet. Others may have waited for less.
+func (p *Pool[C]) Hopeless(waited time.Duration) error {
+	p.mu.Lock()
+	open, failed := p.openLocked(), p.fault != nil
+	p.mu.Unlock()
+	if open > 0 || !failed && p.server().refusal() == nil {
+		return nil
+	}
+	return p.unserved(0, waited)
+}
+
+// unserved is the error for those who have waited for that long in vain.
+func (p *Pool[C]) unserved(taken int, waited time.Duration) error {
+	p.mu.Lock()
 	f, open, connecting, cfg := p.fault, p.openLocked(), p.connecting, p.cfg
 	p.mu.Unlock()
 	if open < cfg.Max {
@@ -25,15 +46,17 @@ func (p *Pool[C]) timeout(taken int) error {
 		return f.client
 	}
 	if f == nil && open == 0 && connecting > 0 {
-		return p.unanswered(&cfg)
+		return p.unanswered(&cfg, waited)
 	}
 	s := p.Status()
 	full := p.full()
+	detail := p.detail(s, full, taken)
 	return &sqlstate.Error{
 		Code: sqlstate.TooManyConnections,
-		Message: fmt.Sprintf("query_wait_timeout: too many connections for role %q: no connection to PostgreSQL became free within %v",
-			cfg.User, cfg.AcquireTimeout),
-		Detail:  p.detail(s, full, taken),
+		// All in the message: Prisma, for one, shows its users nothing else.
+		Message: fmt.Sprintf("query_wait_timeout: too many connections for role %q: weir refused the request because no connection to PostgreSQL became free within %v: %s",
+			cfg.User, waited, detail),
+		Detail:  "The request was not executed. " + detail + ".",
 		Hint:    hint(s, full),
 		Routine: sqlstate.QueueTimeout,
 	}
@@ -41,11 +64,11 @@ func (p *Pool[C]) timeout(taken int) error {
 
 // unanswered is the error for those who waited for logins that PostgreSQL does not
 // answer.
-func (p *Pool[C]) unanswered(cfg *Config[C]) error {
+func (p *Pool[C]) unanswered(cfg *Config[C], waited time.Duration) error {
 	return &sqlstate.Error{
 		Code: sqlstate.ConnectionFailure,
 		Message: fmt.Sprintf("PostgreSQL at %s has not answered a login to database %q as role %q within %v",
-			p.server().cfg.Name, cfg.Database, cfg.User, cfg.AcquireTimeout),
+			p.server().cfg.Name, cfg.Database, cfg.User, waited),
 		Hint:    "See whether PostgreSQL hangs, or something on the way to it drops packets.",
 		Routine: sqlstate.UpstreamDown,
 	}
@@ -77,7 +100,7 @@ func (p *Pool[C]) detail(s Status, full *BudgetStatus, taken int) string {
 		text += fmt.Sprintf("; the last connect failed %v ago: %v",
 			time.Since(s.LastErrorAt).Round(time.Millisecond), s.LastError)
 	}
-	return text + "."
+	return text
 }
 
 // hint says what to do, by what set the limit.

@@ -22,7 +22,8 @@ var nextLoop atomic.Uint32
 // caller tells it and closes the connection.
 //
 // The wait for PostgreSQL, which the first client of a pool may have, counts
-// against the pool's acquire timeout, not against the client's login.
+// against the pool's acquire timeout, not against the client's login. Where it is
+// known why the pool can have no connection, it ends after newcomerPatience.
 func (e *Env) Welcome(ctx context.Context, p *Pool, login *auth.Login, raw loop.Swapper) error {
 	settings, err := startSettings(login)
 	if err != nil {
@@ -30,6 +31,9 @@ func (e *Env) Welcome(ctx context.Context, p *Pool, login *auth.Login, raw loop.
 	}
 	greeting, settings, err := p.welcome(ctx, p.beyondStart(settings))
 	if err != nil {
+		if e := sqlstate.From(err); e.Routine == sqlstate.QueueTimeout || e.Routine == sqlstate.UpstreamDown {
+			p.noteRefusal(e)
+		}
 		return err
 	}
 	s := &Session{env: e, pool: p, start: settings, accepted: true}

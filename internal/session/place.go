@@ -173,12 +173,13 @@ func (p *places) waiting() (int, time.Duration) {
 // pinTimeout is the error for a client that waited in vain for a place.
 func (p *Pool) pinTimeout() error {
 	n, _ := p.places.waiting()
+	detail := fmt.Sprintf("pool %q as %q: at most %d clients may be pinned, %d wait; %s",
+		p.database, p.user, p.room(false), n+1, strings.Join(p.holders(namedHolders), "; "))
 	return &sqlstate.Error{
 		Code: sqlstate.TooManyConnections,
-		Message: fmt.Sprintf("query_wait_timeout: too many clients of role %q keep their connections to PostgreSQL: none let go of one within %v",
-			p.target().User(), p.config().AcquireTimeout),
-		Detail: fmt.Sprintf("pool %q as %q: at most %d clients may be pinned, %d wait; %s.",
-			p.database, p.user, p.room(false), n+1, strings.Join(p.holders(namedHolders), "; ")),
+		Message: fmt.Sprintf("query_wait_timeout: too many clients of role %q keep their connections to PostgreSQL: weir refused the request because none let go of one within %v: %s",
+			p.target().User(), p.config().AcquireTimeout, detail),
+		Detail: "The request was not executed. " + detail + ".",
 		Hint: fmt.Sprintf("End what pins them, or raise pool.max_pinned, which is %s of at most %d connections.",
 			p.config().MaxPinned, p.conns.Status().Limit),
 		Routine: sqlstate.QueueTimeout,

@@ -44,7 +44,8 @@ type Pool struct {
 	closing context.Context // ends when the pool is closed
 	close   context.CancelFunc
 
-	places places // of those who may be pinned
+	places places         // of those who may be pinned
+	said   observe.Seldom // what the log is told of requests that were refused
 
 	opening atomic.Int64 // connects in flight, until their connection is in open
 
@@ -119,6 +120,20 @@ func (p *Pool) limits(o *PoolOptions) pool.Config[*Upstream] {
 		Server:         o.Server,
 		Logger:         p.env.log,
 	}
+}
+
+// noteRefusal counts a request, or a login, that got no upstream, and says so in the
+// log, once a second at most: those who can do something about it may not be those
+// who get the error.
+func (p *Pool) noteRefusal(err *sqlstate.Error) {
+	p.stats.Rejects.Add(err.Code)
+	if err.Routine != sqlstate.QueueTimeout && err.Routine != sqlstate.UpstreamDown {
+		return // it was the client's wish, or concerns all of them and was said before
+	}
+	why := err.Message
+	p.said.Tell(func(n int) {
+		p.env.log.Warn("requests were refused for want of a connection to PostgreSQL", "pool", p.name(), "requests", n, "last", why)
+	})
 }
 
 // config is the pool's settings as they are now.

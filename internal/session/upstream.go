@@ -108,7 +108,7 @@ func (x *exchange) refuseRequest(typ byte, size int) {
 	x.s.failBlock()
 	status := x.s.blockStatus()
 	x.s.yieldPlace()
-	x.pool().stats.Rejects.Add(err.Code)
+	x.pool().noteRefusal(&err)
 	x.toUp.discard(size)
 	x.toClient.insert(func(out []byte) []byte {
 		out = wire.AppendError(out, &err)

@@ -5,6 +5,7 @@ package session
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/weir-pg/weir/internal/loop"
 	"github.com/weir-pg/weir/internal/pool"
@@ -101,16 +102,37 @@ func (p *Pool) acquire(ctx context.Context, own bool) (*Upstream, error) {
 	w.waiter.Own = own
 	w.waiter.Owner = w
 	p.conns.Wait(&w.waiter)
-	select {
-	case <-w.done:
-	case <-ctx.Done():
-		if p.conns.Leave(&w.waiter) {
-			return nil, context.Cause(ctx)
+	began, look := time.Now(), time.NewTimer(newcomerPatience)
+	defer look.Stop()
+	for {
+		var err error
+		select {
+		case <-w.done:
+			return w.up, w.err
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		case <-look.C:
+			look.Reset(newcomerAgain)
+			err = p.conns.Hopeless(time.Since(began).Round(100 * time.Millisecond))
 		}
-		<-w.done // the outcome is on its way
+		switch {
+		case err == nil: // there is hope
+		case p.conns.Leave(&w.waiter):
+			return nil, err
+		default:
+			<-w.done // the outcome is on its way
+			return w.up, w.err
+		}
 	}
-	return w.up, w.err
 }
+
+// newcomerPatience is how long a login waits in a pool without any connection where
+// it is known why there is none: drivers wait for 5 s and longer for a login, and
+// then tell their users nothing of the reason.
+const (
+	newcomerPatience = 4 * time.Second
+	newcomerAgain    = 250 * time.Millisecond
+)
 
 // blockingWait is a place in the queue for a goroutine that may block.
 type blockingWait struct {
