@@ -37,9 +37,11 @@ func TestRandomScripts(t *testing.T) {
 			t.Parallel()
 			g := newGroundAt(t, server)
 			parameters := g.parameters(t)
-			for s := *seed + uint64(i); !t.Failed() && more(s, began); s += workers {
+			s := *seed + uint64(i)
+			for ; !t.Failed() && more(s, began); s += workers {
 				checkSeed(t, g, s, parameters)
 			}
+			t.Logf("%d scripts", (s-*seed)/workers)
 		})
 	}
 }

@@ -104,6 +104,9 @@ func (r *regressSuite) setup(ctx context.Context, s *pgserver.Server) error {
 	for _, setting := range []string{"lc_messages TO 'C'", "lc_monetary TO 'C'", "lc_numeric TO 'C'", "lc_time TO 'C'", "bytea_output TO 'hex'", "timezone_abbreviations TO 'Default'"} {
 		texts = append(texts, "ALTER DATABASE "+r.database+" SET "+setting)
 	}
+	if filepath.Base(r.source) == "isolation" {
+		texts = append(texts, makeWaitsFor)
+	}
 	return execute(ctx, s, r.database, texts...)
 }
 

@@ -88,6 +88,9 @@ func buildPrograms(ctx context.Context, source, build string) error {
 	if err := os.MkdirAll(build, 0o755); err != nil {
 		return err
 	}
+	if err := nameSessions(source, build); err != nil {
+		return err
+	}
 	jobs := "-j" + strconv.Itoa(runtime.NumCPU())
 	for _, args := range [][]string{
 		{filepath.Join(source, "configure"), "--without-readline", "--without-zlib", "--without-icu", "--quiet"},
@@ -103,6 +106,42 @@ func buildPrograms(ctx context.Context, source, build string) error {
 	}
 	return os.WriteFile(done, nil, 0o644)
 }
+
+// nameSessions puts an isolationtester into the build that tells sessions by their
+// names when it asks who waits for whom: it takes process ids for those of PostgreSQL,
+// and those that weir gives out are of clients. make takes the build's file before
+// the source's.
+func nameSessions(source, build string) error {
+	const path = "src/test/isolation/isolationtester.c"
+	text, err := os.ReadFile(filepath.Join(source, path))
+	if err != nil {
+		return err
+	}
+	for from, to := range map[string]string{
+		`psprintf("%d", conns[i].backend_pid)`:                   `sessionname`,
+		`SELECT pg_catalog.pg_isolation_test_session_is_blocked`: `SELECT ` + waitsFor,
+	} {
+		if !bytes.Contains(text, []byte(from)) {
+			return fmt.Errorf("%s: there is no %s", path, from)
+		}
+		text = bytes.Replace(text, []byte(from), []byte(to), 1)
+	}
+	if err := os.MkdirAll(filepath.Dir(filepath.Join(build, path)), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(build, path), text, 0o644)
+}
+
+// waitsFor is what asks whether a session waits for others, by their names, which
+// isolationtester adds to application_name.
+const (
+	waitsFor     = "weir.waits_for"
+	makeWaitsFor = `CREATE SCHEMA weir; GRANT USAGE ON SCHEMA weir TO PUBLIC;
+		CREATE FUNCTION ` + waitsFor + `(session text, others text[]) RETURNS boolean LANGUAGE sql AS $$
+		SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.application_name LIKE 'isolation/%/' || session AND a.state = 'active'
+			AND pg_catalog.pg_isolation_test_session_is_blocked(a.pid, ARRAY(SELECT b.pid FROM pg_catalog.pg_stat_activity b
+				WHERE b.application_name LIKE 'isolation/%' AND substring(b.application_name FROM '[^/]*$') = ANY (others) AND b.pid <> a.pid)))$$`
+)
 
 // copyFile copies one file, for everybody to read.
 func copyFile(from, to string) (err error) {
