@@ -8,10 +8,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# machines prints a line for each: where go test runs, the package, the tests, and
-# the flag for how long.
+# machines prints a line for each: a module, a package, its tests, and their flags, in
+# which SPAN stands for seconds and SEED for the seed.
 machines() {
-	echo "integration ./state ^TestRandomScripts\$ -time"
+	echo "integration ./state ^TestRandomScripts\$ -time=SPANs -seed=SEED"
 }
 
 # seconds reads 90, 90s, 30m or 2h.
@@ -40,13 +40,15 @@ failed=0
 end=$((SECONDS + total))
 for ((turn = 0; SECONDS < end || turn == 0; turn++)); do
 	for i in "${!list[@]}"; do
-		read -r module package tests flag <<<"${list[i]}"
+		read -r module package tests flags <<<"${list[i]}"
 		left=$(((end - SECONDS) / (${#list[@]} - i)))
 		span=$((left < 60 ? left : 60))
 		[ "$span" -gt 0 ] || continue
 		at=$((seed + turn * 1000000))
 		echo "== $package for $span s, -seed=$at ($(date -u +%H:%M:%S))"
-		(cd "$module/$package" && "$bin/$i.test" -test.run "$tests" -test.timeout 20m "$flag=${span}s" -seed "$at") || failed=$((failed + 1))
+		flags=${flags//SPAN/$span}
+		read -ra flags <<<"${flags//SEED/$at}"
+		(cd "$module/$package" && "$bin/$i.test" -test.run "$tests" -test.timeout 20m "${flags[@]}") || failed=$((failed + 1))
 	done
 done
 if [ "$failed" -gt 0 ]; then

@@ -68,11 +68,15 @@ var unlike = map[string]string{
 // alike compares answers. Two differences are left in them, because statements
 // are shared: weir answers the Parse of a text that it knows from memory, so that
 // an error of its analysis comes after ParseComplete; and it may have to send a
-// Parse in front of a Bind, which a failed block refuses whatever else is wrong.
+// Parse in front of a Bind, which a failed block refuses whatever else is wrong. A
+// third is that a backend keeps its temporary schema, empty, for good: what is not in
+// it is missed for another reason than where there is no schema.
 func alike(got, want []string) bool {
 	for len(got) > 0 && len(want) > 0 {
 		switch {
 		case got[0] == want[0], fails(got[0], "25P02") && fails(want[0], ""):
+			got, want = got[1:], want[1:]
+		case fails(want[0], "3F000") && strings.Contains(want[0], "pg_temp") && fails(got[0], "42"):
 			got, want = got[1:], want[1:]
 		case got[0] == parsed && fails(want[0], "42"):
 			got = got[1:]

@@ -128,7 +128,7 @@ func (m maker) namespace(who int) string {
 	return m.of("prepare "+name+" as select '"+whose+"'", "execute "+name, "deallocate "+name, "deallocate "+name+"; select 5", "explain (costs off) execute "+name,
 		`\parse `+name+` select '`+whose+`' \sync`, `\parse `+name+` select '`+whose+`' \sync`, `\bind - `+name+` \execute - 0 \sync`, `\describe statement `+name+` \sync`,
 		`\close statement `+name+` \sync`, "deallocate all", `\parse - execute `+name+` \bind - - \execute - 0 \sync`, "create temp table t as execute "+name,
-		"select count(*) from pg_prepared_statements where name = '"+name+"'", "select name, statement from pg_prepared_statements order by 1")
+		"select count(*) from pg_prepared_statements where from_sql and name = '"+name+"'", "select name, statement from pg_prepared_statements where from_sql order by 1")
 }
 
 // twoPhases prepares a transaction and ends it at once: what it locks, the client
