@@ -110,7 +110,11 @@ func (r *regressSuite) setup(ctx context.Context, s *pgserver.Server) error {
 	return execute(ctx, s, r.database, texts...)
 }
 
-func (r *regressSuite) gateway(*pgserver.Server) ([]string, error) { return nil, nil }
+// gateway lets statements and waits take long: some tests do, on a machine with much
+// else to do.
+func (r *regressSuite) gateway(*pgserver.Server) ([]string, error) {
+	return []string{"WEIR_POOL_STATEMENT_TIMEOUT=0", "WEIR_POOL_ACQUIRE_TIMEOUT=5m"}, nil
+}
 
 // run runs all tests at once: each needs those before it.
 func (r *regressSuite) run(ctx context.Context, s *site, o options) (results []result, err error) {
