@@ -12,6 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/weir-pg/weir/internal/testpg"
 )
 
 func TestSignalReachesWhatAClientOfWeirRuns(t *testing.T) {
@@ -198,4 +200,45 @@ func TestSignalsNeverHitAnotherClient(t *testing.T) {
 			g.balanced(t)
 		})
 	}
+}
+
+// A client that terminates itself by the process id that weir gave it hears that,
+// whatever its connection to PostgreSQL was before.
+func TestAClientCanTerminateItself(t *testing.T) {
+	t.Parallel()
+	for name, prepare := range map[string]func(t *testing.T, g *gateway, r *raw){
+		"on a new connection": func(*testing.T, *gateway, *raw) {},
+		"on its own":          func(t *testing.T, _ *gateway, r *raw) { r.query(t, "select 1"); r.transcript(t, 1) },
+		"on another's":        func(t *testing.T, g *gateway, _ *raw) { must(t, g.connect(t), "set work_mem = '5MB'") },
+		"in a block":          func(t *testing.T, _ *gateway, r *raw) { r.query(t, "begin"); r.transcript(t, 1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := open(t, database(t), poolOf(1))
+			for _, how := range []string{"simple", "extended"} {
+				r := g.raw(t, "work_mem=7MB", "timezone=Asia/Tokyo")
+				g.reopen(t)
+				prepare(t, g, r)
+				sql := fmt.Sprintf("select pg_terminate_backend(%d)", r.pid)
+				if how == "simple" {
+					r.query(t, sql)
+				} else {
+					r.send(t, group(sql)...)
+				}
+				if got := r.transcript(t, 1); !strings.Contains(got, "E(57P01)") {
+					t.Errorf("%s: got %q, want 57P01", how, got)
+				}
+			}
+		})
+	}
+}
+
+// reopen has the pool's next client get a connection that was just opened.
+func (g *gateway) reopen(t *testing.T) {
+	t.Helper()
+	testpg.Exec(t, g.upstream, "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
+	until(t, "no connection to be open", func() bool {
+		s := g.Status()
+		return s.Upstreams.Idle+s.Upstreams.Active == 0
+	})
 }

@@ -16,7 +16,8 @@ import (
 // upstream, the id in the text or the parameter is replaced by that of its
 // backend, in as many bytes. Whether the signal may be sent is then PostgreSQL's
 // to decide. Of a client that holds none, or whose request has not begun there
-// (see shield), PostgreSQL says, truly, that there is no such process.
+// (see shield), PostgreSQL says, truly, that there is no such process. Who signals
+// itself does so behind what went ahead of its request.
 //
 // The call comes later than the replacement, and may come late. Until the
 // transaction of whoever calls has ended, the upstream is lent to nobody else,
@@ -50,7 +51,7 @@ func (x *exchange) aimAt(t sqltext.Target, id uint32) uint32 {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.up == nil || s.shielded || s.up.Address() != x.up.Address() || s.up.PID() == 0 {
+	if s.up == nil || s.shielded && s != x.s || s.up.Address() != x.up.Address() || s.up.PID() == 0 {
 		return 0
 	}
 	a := aim{up: s.up}
