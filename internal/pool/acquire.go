@@ -17,18 +17,38 @@ func (p *Pool[C]) TryAcquire(loop int, fit any) (c C, ok bool) {
 			p.mu.Unlock()
 			return c, false
 		}
-		n := c.Node()
-		why := p.unfitLocked(c, n, t)
-		if why == "" {
-			n.state = busy
-			n.check = t >= after(n.since, p.cfg.CheckAfter) || n.since <= p.suspected
-			p.mu.Unlock()
+		if p.handOut(c, c.Node(), t) {
 			return c, true
 		}
+	}
+}
+
+// Reacquire takes that connection if it is idle, and fit for use.
+func (p *Pool[C]) Reacquire(c C) bool {
+	t := now()
+	p.mu.Lock()
+	n := c.Node()
+	if n.state != idle {
+		p.mu.Unlock()
+		return false
+	}
+	p.idle.remove(c)
+	return p.handOut(c, n, t)
+}
+
+// handOut makes a connection that was taken out of the idle ones its finder's. One
+// that is unfit is closed. The pool is locked before and not after.
+func (p *Pool[C]) handOut(c C, n *Node, t time.Duration) bool {
+	if why := p.unfitLocked(c, n, t); why != "" {
 		n.state = gone
 		p.mu.Unlock()
 		p.drop(c, why)
+		return false
 	}
+	n.state = busy
+	n.check = t >= after(n.since, p.cfg.CheckAfter) || n.since <= p.suspected
+	p.mu.Unlock()
+	return true
 }
 
 // Wait joins the queue and opens connections as needed. The owner hears how it

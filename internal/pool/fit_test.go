@@ -60,3 +60,31 @@ func TestAcquirePrefersWhatFits(t *testing.T) {
 		})
 	}
 }
+
+// A connection for which somebody may come back goes to others last, and to them at
+// any time that it is idle.
+func TestAcquireLeavesAConnectionToWhoMayComeBack(t *testing.T) {
+	t.Parallel()
+	p := fits(t, nil, "a", "b", "b")
+	first, _ := p.TryAcquire(0, "b")
+	first.Node().For.Store(7)
+	p.Release(first)
+	for _, want := range []string{"b", "a"} {
+		if got, ok := p.TryAcquire(0, "b"); !ok || got == first || got.Node().Fit != want {
+			t.Errorf("got %v, which fits %v, want one that fits %s", got == first, got.Node().Fit, want)
+		} else {
+			defer p.Release(got)
+		}
+	}
+	if !p.Reacquire(first) {
+		t.Error("who comes back does not get it")
+	}
+	if p.Reacquire(first) {
+		t.Error("it was given to two")
+	}
+	p.Release(first)
+	if got, ok := p.TryAcquire(0, "b"); !ok || got != first {
+		t.Error("others do not get it although no other is idle")
+	}
+	p.Release(first)
+}

@@ -33,31 +33,46 @@ const fitDepth = 16
 // moving it there costs less than making one fit. Where none fits, it takes from
 // loop's stack, or another's if that is empty, the one of those looked at that
 // was used longest ago: whoever it fits is the least likely to come back soon.
-// The caller sets the state.
+// One for which somebody may come back is taken last. The caller sets the state.
 func (s *stacks[C]) pop(loop int, fit any) (c C, ok bool) {
 	if s.count == 0 {
 		return c, false
 	}
 	for i := range s.loops {
-		near := loop + i
-		if near >= len(s.loops) {
-			near -= len(s.loops)
-		}
+		near := (loop + i) % len(s.loops)
 		if at := s.fitting(near, fit); at >= 0 {
 			return s.take(near, at), true
 		}
 	}
-	for len(s.loops[loop]) == 0 {
-		loop = (loop + 1) % len(s.loops)
+	for _, anyones := range [...]bool{false, true} {
+		for i := range s.loops {
+			near := (loop + i) % len(s.loops)
+			if at := s.longest(near, anyones); at >= 0 {
+				return s.take(near, at), true
+			}
+		}
 	}
-	return s.take(loop, max(len(s.loops[loop])-fitDepth, 0)), true
+	panic("pool: the count of idle connections is wrong")
 }
 
-// fitting returns where in a loop's stack a connection fits, -1 if none does.
+// fitting returns where in a loop's stack a connection fits for which nobody may come
+// back, -1 if none does.
 func (s *stacks[C]) fitting(loop int, fit any) int {
 	stack := s.loops[loop]
 	for at := len(stack) - 1; at >= max(len(stack)-fitDepth, 0); at-- {
-		if stack[at].Node().Fit == fit {
+		if n := stack[at].Node(); n.Fit == fit && n.For.Load() == 0 {
+			return at
+		}
+	}
+	return -1
+}
+
+// longest is fitting for the one that was used longest ago, whatever it fits; with
+// anyones also if somebody may come back for it.
+func (s *stacks[C]) longest(loop int, anyones bool) int {
+	stack := s.loops[loop]
+	for at := max(len(stack)-fitDepth, 0); at < len(stack); at++ {
+		if anyones || stack[at].Node().For.Load() == 0 {
 			return at
 		}
 	}

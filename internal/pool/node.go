@@ -2,7 +2,10 @@
 
 package pool
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // state is where a connection is, guarded by the pool's lock.
 type state uint8
@@ -15,12 +18,16 @@ const (
 )
 
 // Node is the pool's bookkeeping for one connection. The zero value is ready.
-// All of it but check and Fit is guarded by the pool's lock.
+// All of it but check, Fit and For is guarded by the pool's lock.
 type Node struct {
 	// Fit is what the connection is ready for, in the words of whoever uses it:
 	// TryAcquire compares it. Its holder writes it; it has to be comparable, and
 	// should be a pointer or the like, which costs no allocation.
 	Fit any
+
+	// For is who may come back for the connection, by a number of the user's own; 0 is
+	// nobody. Others get it where no other is idle. Any goroutine may change it.
+	For atomic.Uint32
 
 	state   state
 	check   bool          // written when the connection is handed out, then read by its holder

@@ -45,7 +45,7 @@ func (x *exchange) audited() bool {
 	h := &Handover{
 		Settings:   up.given().values(),
 		Statements: slices.Sorted(up.Prepared.Names),
-		Mixed:      up.mixed,
+		Mixed:      up.mover != 0,
 		Began:      last.began,
 		Ask:        x.rowsFrom,
 	}

@@ -18,6 +18,12 @@ func calls(body []byte) reasons {
 	return unclear
 }
 
+// callsNextval reports whether the function is nextval, which leaves nothing but what
+// currval answers.
+func callsNextval(body []byte) bool {
+	return len(body) >= oidSize && binary.BigEndian.Uint32(body) == 1574
+}
+
 // oidSize is that of the function's oid, with which the message begins.
 const oidSize = 4
 

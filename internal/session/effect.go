@@ -28,6 +28,9 @@ type effect struct {
 	tentative bool     // it is likely to leave nothing of what pins
 	notifies  bool     // by NOTIFY or pg_notify
 	signals   bool     // it may signal backends
+	uses      bool     // it may use a sequence
+	reads     bool     // it may read what the session remembers of sequences, unseen
+	names     bool     // it makes what may, later
 	vacates   []string // databases that nobody may be connected to while it runs
 	hinges    quoting  // what would make all of this uncertain
 	rereads   bool     // it may change how later texts are read
@@ -35,7 +38,7 @@ type effect struct {
 
 // unread is the effect of a text that is too long to be read whole, or that cannot
 // be read with certainty.
-var unread = effect{kinds: 1 << sqltext.Unknown, sets: true, touches: true, pins: unclear, unpins: provable, hinges: anyhow, rereads: true}
+var unread = effect{kinds: 1 << sqltext.Unknown, sets: true, touches: true, pins: unclear, unpins: provable, hinges: anyhow, rereads: true, uses: true, reads: true}
 
 // touching are the kinds that change settings.
 const touching = 1<<sqltext.Set | 1<<sqltext.Reset | 1<<sqltext.ResetAll | 1<<sqltext.SetCharacteristics
@@ -53,7 +56,7 @@ func effectOf(text []byte, r quoting) effect {
 		first := sqltext.First(text)
 		kind := first.Kind
 		if plain&(1<<kind) != 0 && bytes.IndexByte(text, '(') < 0 && !mentions(kind, text) {
-			e := effect{kinds: 1 << kind}
+			e := effect{kinds: 1 << kind, uses: usesSequences(1<<kind, false)}
 			if kind == sqltext.SetLocal {
 				e.locals, e.rereads = !meaningless[first.Name], rereads(first.Name)
 			}
@@ -84,6 +87,8 @@ func effectOf(text []byte, r quoting) effect {
 		e.vacates = databasesIn(text)
 	}
 	e.pins |= leaving.of(sum)
+	e.uses = usesSequences(sum.Kinds, bytes.IndexByte(text, '(') >= 0)
+	e.reads, e.names = readsSequences(sum, text), namesSequences(sum, text)
 	e.tentative = e.pins&^(locks|sequences) == 0 && sum.Flags&sqltext.AdvisoryWait == 0
 	e.unpins = removing.of(sum)
 	e.rereads = e.rereads || sum.Kinds&unseen != 0

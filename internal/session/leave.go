@@ -119,7 +119,7 @@ func (x *exchange) reset() {
 		return
 	}
 	x.up.Prepared.Clear()
-	x.up.settings, x.up.visitor, x.up.mixed = noSettings, 0, false
+	x.up.settings, x.up.mover, x.up.mixed = noSettings, 0, false
 	x.up.unrelieve()
 	if held != 0 {
 		shown, err := x.probe()

@@ -23,6 +23,9 @@ func (x *exchange) leaves(e *effect) {
 	if e.vacates != nil {
 		x.vacate(e.vacates)
 	}
+	if e.uses || x.up.mover != 0 && e.kinds&^frame != 0 && x.pool().sequences.Load() {
+		x.uses()
+	}
 	x.remains.ended |= e.unpins
 	if x.remains.unproven {
 		x.remains.ended, x.remains.unproven = provable, false

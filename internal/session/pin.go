@@ -86,7 +86,10 @@ func (x *exchange) keeps() bool {
 // permit reports whether a statement may be sent, as far as what it leaves behind
 // goes. Where it may not, done says whether its message is settled, or comes again.
 func (x *exchange) permit(e *effect, size int) (ok, done bool) {
-	asks := e.pins&sequences != 0 || x.pool().sequences.Load() && x.begins(e)
+	if e.pins&sequences != 0 {
+		x.pool().sequences.Store(true)
+	}
+	asks := (e.uses || e.names || x.up.mover != 0) && x.clears(e)
 	switch {
 	case e.pins&^opaque == 0 && !asks:
 		return true, false
@@ -95,7 +98,7 @@ func (x *exchange) permit(e *effect, size int) (ok, done bool) {
 	case e.pins&^opaque != 0 && !x.admitted(e.tentative):
 		return false, false
 	case asks:
-		return x.ownSequences(e, size)
+		return x.ownSequences(size)
 	}
 	return true, false
 }

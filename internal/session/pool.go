@@ -38,7 +38,8 @@ type Pool struct {
 	users     atomic.Int64         // clients, and logins under way
 	listeners atomic.Int64         // clients for which the hub listens
 	lore      atomic.Pointer[lore] // nil until the first login has asked
-	sequences atomic.Bool          // a client has asked for currval or lastval
+	sequences atomic.Bool          // a client has asked for currval or lastval, or something in the database may
+	unasked   atomic.Int64         // how often what others left of sequences was discarded before that
 	began     atomic.Uint32        // how upstreams read texts when they were new, a quoting
 
 	closing context.Context // ends when the pool is closed

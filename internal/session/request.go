@@ -176,6 +176,14 @@ func (x *exchange) forward(typ byte, size int) bool {
 		return x.execute(size)
 	case wire.FunctionCall:
 		pins := calls(x.toUp.body(size))
+		if pins != 0 && x.left() && x.status != wire.Failed {
+			if ok, done := x.ownSequences(size); !ok {
+				return done
+			}
+		}
+		if pins != 0 || callsNextval(x.toUp.body(size)) {
+			x.uses()
+		}
 		x.send()
 		x.toUp.keep(size)
 		x.due.push(answer{kind: 'F', pins: pins})

@@ -99,6 +99,7 @@ type Session struct {
 	ending      ending    // how far it is with ending a lost block
 	refused     error     // why its wait ended in vain
 	granted     *Upstream
+	last        *Upstream // the one that has its currval and lastval, if it was let go of with them
 	waiter      pool.Waiter[*Upstream]
 	ears        *ears     // of a client that listens, else nil
 	queued      time.Time // when it began to wait
@@ -281,6 +282,7 @@ func (s *Session) retire(to State) {
 			s.env.dictionary.release(p.statement)
 		}
 		s.forgetOpening()
+		s.forgetLast()
 		s.unnamed, s.confirmed, s.named, s.in = nil, nil, nil, nil
 		s.yieldPlace()
 		s.pool.Drop()

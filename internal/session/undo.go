@@ -81,6 +81,8 @@ func (x *exchange) undo(a *answer) {
 		x.undoParse(a)
 	case a.kind == 'C' && a.prev != nil:
 		x.s.setNamed(a.name, a.prev)
+	case a.st == discarding:
+		x.up.mixed = true
 	case a.portal != nil:
 		if x.portals[a.portal.name] == a.portal.made {
 			x.setPortal(a.portal.name, a.portal.was)

@@ -22,9 +22,9 @@ type Upstream struct {
 	pool     *Pool
 	node     pool.Node
 	settings Settings // what it has been given beyond what it started with
-	visitor  uint32   // the client that had it last, by process id; 0 where its sequences are those of a new one
+	mover    uint32   // the client whose currval and lastval it remembers, by process id; 0: nobody's
 	quoting  quoting  // how it reads texts, as far as it has said
-	mixed    bool     // its currval and lastval may answer with values of several clients
+	mixed    bool     // it may remember several clients'
 	bounded  bool     // it started with weir's own statement_timeout
 	relieved bool     // that is lifted for the session, beside settings; see relieve
 	relief   Settings // its settings when relieve last looked, zero where it has to look again
@@ -83,7 +83,10 @@ func (x *exchange) acquire(typ byte, size int) bool {
 			x.s.refused = shutdown
 			break
 		}
-		up, ok := x.pool().conns.TryAcquire(x.shard(), x.s.settings)
+		up, ok := x.s.goesBack()
+		if !ok {
+			up, ok = x.pool().conns.TryAcquire(x.shard(), x.s.settings)
+		}
 		if !ok {
 			// A client in the queue owns no task: it has to take what it is
 			// owed first.
@@ -132,7 +135,6 @@ func (x *exchange) attach(up *Upstream) bool {
 	up.Attach(x.task)
 	x.up, x.status, x.synced = up, wire.Idle, true
 	x.changes.settled = x.s.settings
-	up.visit(x.s)
 	return x.check() && x.audited() && x.bring() && x.proven()
 }
 
@@ -186,6 +188,9 @@ func (x *exchange) letGo() {
 	}
 	x.record()
 	notifies := x.listen.notifies
+	if x.up.mover != 0 || x.s.last != nil {
+		x.s.remember(x.up)
+	}
 	up := x.detach()
 	up.node.Fit = up.settings
 	if notifies {

@@ -124,6 +124,12 @@ func (x *exchange) hearSettings(s Settings) (Settings, error) {
 			return s, err
 		}
 		p.lore.Store(loreOf(rows, s))
+		if rows, err = x.ask(sequencesQuery); err != nil || len(rows) > 0 {
+			p.sequences.Store(true)
+		}
+		if x.up == nil {
+			return s, err
+		}
 	}
 	has, err := x.inquire(hiddenIn(s), s)
 	if err != nil {
