@@ -18,11 +18,13 @@ import (
 // which the connection ends: PostgreSQL has done what it was asked, and nobody
 // has heard of it.
 func mute(text string) faultproxy.Script {
+	lost := false
 	return func(m *faultproxy.Message) faultproxy.Fate {
-		if m.From == faultproxy.Client {
+		if lost || m.From == faultproxy.Client {
 			return faultproxy.Live
 		}
 		last := bytes.Contains(m.Bytes, []byte(text))
+		lost = last
 		m.Bytes = nil
 		if last {
 			return faultproxy.Reset
@@ -47,8 +49,8 @@ func TestWhatWasSentTogetherIsNotAskedAgainInPart(t *testing.T) {
 		"simple":                {slices.Concat(simple("select 1"), simple(write)), "E(08007) Z(I) E(08007) Z(I)"},
 		"extended":              {slices.Concat(group("select 1"), group(write)), "E(08007) Z(I) E(08007) Z(I)"},
 		"mixed":                 {slices.Concat(simple("show work_mem"), group(write)), "E(08007) Z(I) E(08007) Z(I)"},
-		"prepared, then run":    {slices.Concat(prepareNamed("", write), executeNamed("")), "E(08007) Z(I) E(08007) Z(I)"},
-		"described, then run":   {slices.Concat(preparing("", write), executeNamed("")), "E(08007) Z(I) E(08007) Z(I)"},
+		"prepared, then run":    {slices.Concat(prepareNamed("", write), executeNamed("")), "1 Z(I) 2 C Z(I)"},
+		"described, then run":   {slices.Concat(preparing("", write), executeNamed("")), "1 n Z(I) 2 C Z(I)"},
 		"nothing, then a write": {slices.Concat(simple(""), simple(write)), "E(08007) Z(I) E(08007) Z(I)"},
 		"an empty group":        {slices.Concat([]pgproto3.FrontendMessage{&pgproto3.Sync{}}, group(write)), "Z(I) E(08007) Z(I)"},
 		"three":                 {slices.Concat(simple("select 1"), simple("select 2"), group(write)), "E(08007) Z(I) E(08007) Z(I) E(08007) Z(I)"},
@@ -60,7 +62,11 @@ func TestWhatWasSentTogetherIsNotAskedAgainInPart(t *testing.T) {
 			r := g.raw(t)
 			r.query(t, "select 1")
 			r.transcript(t, 1)
-			p.Script(mute("INSERT"))
+			last := "INSERT"
+			if !strings.Contains(c.want, "E(") {
+				last = "" // the Bind waits until its statement is there
+			}
+			p.Script(mute(last))
 			r.send(t, c.sent...)
 			if got := r.transcript(t, strings.Count(c.want, "Z")); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)

@@ -4,6 +4,7 @@ package weir_test
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,136 +20,59 @@ import (
 // retried returns how often requests were sent again for a reason.
 func (g *gateway) retried(reason string) uint64 { return g.Status().Pools[0].Retries[reason] }
 
-// killing runs a statement that takes long, ends its backend once it runs, and
-// returns what the client got: the answers up to the next ReadyForQuery.
-func killing(t *testing.T, g *gateway, r *raw, send func(sql string), sql string) string {
-	t.Helper()
-	send(sql)
-	g.kill(t, sql)
-	return r.transcript(t, 1)
-}
-
 // kill waits until a statement runs in the test's database, and ends its backend.
 func (g *gateway) kill(t testing.TB, sql string) {
 	t.Helper()
 	until(t, "a backend to run "+sql, func() bool {
-		return len(testpg.Exec(t, g.upstream, "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep' and query = $$"+sql+"$$")) == 1
+		return len(testpg.Exec(t, g.upstream, "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and (wait_event = 'PgSleep' or wait_event_type = 'Lock') and query = $$"+sql+"$$")) == 1
 	})
-}
-
-// slowly is a function of each volatility that takes its time only the first time:
-// a second run, on another connection, is quick. Its name says what to wait for.
-const slowly = `
-create sequence runs;
-create function wait_once() returns int language plpgsql volatile as $$
-begin
-	if nextval('runs') = 1 then perform pg_sleep(300); end if;
-	return 7;
-end $$;
-create function in_progress_stable() returns int language plpgsql stable as $$ begin return wait_once(); end $$;
-create function in_progress_volatile() returns int language plpgsql volatile as $$ begin return wait_once(); end $$;
-create view in_progress_view as select in_progress_volatile() as n;
-create view in_progress_views as select n from in_progress_view;
-create view in_progress_harmless as select in_progress_stable() as n;
-create table in_progress_table (n int);
-insert into in_progress_table values (7);
-create function in_progress_seven(n int) returns boolean language plpgsql volatile as $$ begin return wait_once() = n; end $$;
-alter table in_progress_table enable row level security;
-create policy seven on in_progress_table using (in_progress_seven(n));
-`
-
-func TestOnlyWhatReadsIsAskedAgain(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		sql   string
-		again bool
-	}{
-		{"select in_progress_stable()", true},
-		{"table in_progress_harmless", true},
-		{"with a as (select in_progress_stable() as n) select n from a", true},
-		{"select in_progress_volatile()", false},
-		{`select "in_progress_volatile"()`, false},
-		{`select U&"in_progress_\0076olatile"()`, false},
-		{"select n from in_progress_view", false},
-		{"select n from in_progress_views", false},
-		{"select in_progress_stable() from pg_class limit 1 for share", false},
-		{"select in_progress_stable(), nextval('runs')", false},
-		{"with a as (insert into in_progress_table values (in_progress_stable()) returning n) select n from a", false},
-		{"explain analyze select in_progress_stable()", false},
-		{"insert into in_progress_table values (in_progress_stable())", false},
-		{"select in_progress_stable(); select 1", false},
-		{"do 'begin perform in_progress_stable(); end'", false},
-	} {
-		t.Run(test.sql, func(t *testing.T) {
-			t.Parallel()
-			g := open(t, database(t), poolOf(2))
-			testpg.Exec(t, g.upstream, slowly)
-			r := g.raw(t)
-			got := killing(t, g, r, func(sql string) { r.query(t, sql) }, test.sql)
-			if again := strings.HasPrefix(got, "T D C"); again != test.again {
-				t.Errorf("got %q; asked again is %t, want %t", got, again, test.again)
-			}
-			runs := testpg.Exec(t, g.upstream, "select last_value from runs")[0][0]
-			if want := map[bool]string{true: "2", false: "1"}[test.again]; runs != want && !strings.Contains(test.sql, "nextval") {
-				t.Errorf("it ran %s times, want %s", runs, want)
-			}
-			r.query(t, "select 1")
-			if got := r.transcript(t, 1); got != "T D C Z(I)" {
-				t.Errorf("afterwards the client got %q", got)
-			}
-			g.balanced(t)
-		})
-	}
 }
 
 func TestReadsOfTheExtendedProtocolAreAskedAgain(t *testing.T) {
 	t.Parallel()
-	for name, send := range map[string]func(t *testing.T, r *raw, sql string){
-		"unnamed":       func(t *testing.T, r *raw, sql string) { r.send(t, group(sql)...) },
-		"named at once": func(t *testing.T, r *raw, sql string) { r.send(t, groupNamed("s0", sql)...) },
-		"named before": func(t *testing.T, r *raw, sql string) {
-			r.send(t, prepareNamed("s0", sql)...)
-			r.transcript(t, 1)
-			r.send(t, executeNamed("s0")...)
-		},
+	s := silence(t, "create table kept as select 7 as n")
+	for name, c := range map[string]struct {
+		sent []pgproto3.FrontendMessage
+		want string
+	}{
+		"unnamed":       {group("select n from kept"), "1 2 D C Z(I)"},
+		"named at once": {groupNamed("s0", "select n from kept"), "1 2 D C Z(I)"},
+		"described":     {slices.Concat(preparing("", "select n from kept")[:2], running("", true)), "1 T 2 T D C Z(I)"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			g := open(t, database(t), poolOf(2))
-			testpg.Exec(t, g.upstream, slowly)
-			r := g.raw(t)
-			got := killing(t, g, r, func(sql string) { send(t, r, sql) }, "select in_progress_stable()")
-			if !strings.HasSuffix(got, "D C Z(I)") || strings.Contains(got, "E(") {
-				t.Errorf("got %q", got)
-			}
-			if n := g.retried("read"); n != 1 {
-				t.Errorf("%d retries were counted, want 1", n)
-			}
-			if name == "unnamed" {
-				return
-			}
-			r.send(t, executeNamed("s0")...)
-			if got := r.transcript(t, 1); got != "2 D C Z(I)" {
-				t.Errorf("the statement is gone: %q", got)
-			}
-		})
+		before := s.g.retried("read")
+		if got := s.lose(t, c.sent...); got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+		if n := s.g.retried("read") - before; n != 1 {
+			t.Errorf("%s: %d retries were counted, want 1", name, n)
+		}
 	}
+	if got, want := s.lose(t, executeNamed("s0")...), "2 D C Z(I)"; got != want {
+		t.Errorf("named before: got %q, want %q", got, want)
+	}
+	s.g.balanced(t)
 }
 
 func TestAReadThatTakesPostgreSQLDownIsAskedAgainOnce(t *testing.T) {
 	t.Parallel()
 	g := open(t, database(t), poolOf(2))
-	testpg.Exec(t, g.upstream, "create function in_progress() returns int language plpgsql stable as $$ begin perform pg_sleep(300); return 1; end $$")
+	testpg.Exec(t, g.upstream, "create table gate (n int)")
+	direct, err := pgx.Connect(bounded(t), g.upstream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = direct.PgConn().Conn().Close() })
+	must(t, direct, "begin; lock table gate") // whoever reads it waits
 	r := g.raw(t)
 	for lost, want := range []uint64{1, 1} {
-		r.query(t, "select in_progress()")
+		r.query(t, "select n from gate")
 		for range 2 - lost {
-			g.kill(t, "select in_progress()")
+			g.kill(t, "select n from gate")
 			if lost == 0 {
 				until(t, "the statement to run again, or its end", func() bool { return g.retried("read") == 1 })
 			}
 		}
-		if got := r.transcript(t, 1); !strings.HasSuffix(got, "E(57P01) Z(I)") {
+		if got := r.transcript(t, 1); got != "E(57P01) Z(I)" {
 			t.Errorf("got %q", got)
 		}
 		if n := g.retried("read"); n != want {

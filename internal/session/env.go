@@ -237,7 +237,9 @@ var shutdown = &sqlstate.Error{
 
 // dismiss sends a client away that is served by no task.
 func (s *Session) dismiss(why *sqlstate.Error) {
-	_, _ = s.client.Write(wire.AppendError(nil, why)) // best effort: the connection closes
+	last := *s.notToRun(why)
+	last.Severity = sqlstate.SeverityFatal
+	_, _ = s.client.Write(wire.AppendError(nil, &last)) // best effort: the connection closes
 	s.linger()
 }
 

@@ -70,6 +70,7 @@ type exchange struct {
 	answering bool    // part of the present group's answer has gone to the client
 	hurt      *injury // an error that may be healed, from its arrival to the end of its group
 	healed    bool    // the present group was sent again; that is done once
+	belted    bool    // up is READ ONLY for what may have run before, see onlyReading
 
 	// What weir itself sends.
 	advance advance
@@ -144,7 +145,8 @@ func (x *exchange) fromClient() (moved bool) {
 
 // listening reports whether the client's next message may be looked at.
 func (x *exchange) listening() bool {
-	return x.hurt == nil && (!x.barrier || x.copying || x.copy.ended) && !x.fence && !x.waiting && !x.leaving && !x.toUp.crowded() && !x.toClient.crowded()
+	return x.hurt == nil && (!x.barrier || x.copying || x.copy.ended) && !x.fence && !x.waiting && !x.leaving && !x.toUp.crowded() && !x.toClient.crowded() &&
+		(!x.belted || x.due.groups() == 0) // what is behind a request that is asked again may write
 }
 
 // clientFailed takes in that the client's stream gave nothing.

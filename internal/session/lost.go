@@ -49,7 +49,7 @@ func (x *exchange) upstreamLost(cause error) {
 		x.s.forgetOpening()
 	}
 	x.s.lost = inBlock
-	x.s.tries, x.s.losses = 0, 0
+	x.s.tries, x.s.losses, x.s.doubt = 0, 0, nil
 	x.answerLost(asked, err)
 }
 
@@ -134,16 +134,23 @@ func connectionLost(address string) *sqlstate.Error {
 	}
 }
 
-// lossError is the error for what was under way, with what is known of its
-// outcome.
-func (x *exchange) lossError(cause error) *sqlstate.Error {
+// lossOf is the error for the loss of the upstream, which says nothing of what
+// was under way. Where PostgreSQL has said why it closed, these are its words.
+func (x *exchange) lossOf(cause error) *sqlstate.Error {
 	e := connectionLost(x.up.Address())
-	e.Detail, e.Hint, e.Err = "Nothing was under way.", "The connection to weir is still open: try again.", cause
+	e.Hint, e.Err = "The connection to weir is still open: try again.", cause
 	if x.fatal != nil {
 		said := serverError(x.fatal)
 		e.Message = said.Message
 		e.Code = said.Code
 	}
+	return e
+}
+
+// lossError is lossOf with what is known of the outcome.
+func (x *exchange) lossError(cause error) *sqlstate.Error {
+	e := x.lossOf(cause)
+	e.Detail = "Nothing was under way."
 	x.fatal = nil
 	running := !x.due.empty()
 	switch inBlock := x.inBlock(); {

@@ -4,148 +4,113 @@ package session
 
 import (
 	"hash/maphash"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/weir-pg/weir/internal/sqlstate"
-	"github.com/weir-pg/weir/internal/sqltext"
 )
 
-// A statement only reads if it is a SELECT, locks nothing, and calls nothing that
-// may write. What it calls is not in its text alone: a word may be a function or
-// a column, and a view calls functions too. So PostgreSQL's catalog is asked, on
-// the upstream on which the statement is about to run again, whether any word of
-// the text, or of the views that it names, is the name of a volatile function.
+// A read whose upstream was lost is asked again only if it is proven to be one: by
+// its words (mayRead), and by PostgreSQL's catalog on the upstream on which it is
+// about to run again (volatileQuery). And then that upstream runs it READ ONLY, so
+// that PostgreSQL itself refuses what the proof has overlooked.
 
-// doubt is a request that may be asked again if it turns out to read only.
+// doubt is a request that may have run already, and is asked again if it turns out
+// to read only. It stays until the request is answered: each upstream that gets it
+// is READ ONLY.
 type doubt struct {
-	words []string        // of its text
-	err   *sqlstate.Error // what the client gets otherwise
+	words  []string        // of its text; none where it is only prepared
+	proven bool            // it only reads
+	err    *sqlstate.Error // what the client gets otherwise
 }
 
 // reads reports whether what was under way may be asked again as one that only
 // reads. If that is still in doubt, s.doubt says what has to be found out first.
 func (x *exchange) reads() bool {
 	l, ok := x.lone()
-	if !ok {
+	switch {
+	case !ok:
+		return false
+	case l.prepares: // nothing was planned, or run
+		if x.s.tries >= unsentTries {
+			return false
+		}
+		x.inDoubt(nil)
+		return true
+	case x.s.losses > 0:
+		x.pool().suspect(l.text)
 		return false
 	}
-	if l.prepares {
-		return x.s.tries < unsentTries // nothing was to be executed
-	}
-	text := l.text
-	if x.s.losses > 0 {
-		x.pool().suspect(text)
-		return false
-	}
-	words, ok := mayRead(text, x.quoting())
-	if !ok || x.pool().suspects(text) {
+	words, ok := mayRead(l.text, x.quoting(), x.up.Params["server_encoding"] == "UTF8")
+	if !ok || x.pool().suspects(l.text) {
 		return false
 	}
 	if len(words) > 0 {
-		x.s.doubt = &doubt{words, unknownOutcome(x.lossError(nil))}
+		x.inDoubt(words)
 	}
 	return true
 }
 
-// mayRead reports whether the text is one SELECT whose words say nothing to the
-// contrary. The words are what a function in it could be called.
-func mayRead(text string, r quoting) (words []string, ok bool) {
-	e := effectOf([]byte(text), r)
-	if e.pins != 0 || e.touches {
-		return nil, false
+// inDoubt notes that the request under way may have run and will be asked again.
+func (x *exchange) inDoubt(words []string) {
+	if x.s.doubt == nil {
+		x.s.doubt = &doubt{words: words, err: unknownOutcome(x.lossOf(nil))}
 	}
-	switch e.kinds {
-	case 1 << sqltext.Show:
-		return nil, true
-	case 1 << sqltext.Select, 1 << sqltext.With:
-	default:
-		return nil, false
-	}
-	words, ok = sqltext.Words(text)
-	for _, w := range writing {
-		ok = ok && !slices.Contains(words, w)
-	}
-	locks := slices.Contains(words, "for") && (slices.Contains(words, "update") || slices.Contains(words, "share"))
-	return words, ok && !locks
 }
 
-// writing are the words of data-modifying CTEs and of SELECT INTO. They may be
-// names as well; then the statement is not asked again, which is no harm.
-var writing = []string{"insert", "delete", "merge", "into"}
+// notToRun returns what a client has to be told in place of err, which says that
+// its request was not executed: it may have been, on an upstream that was lost.
+func (s *Session) notToRun(err *sqlstate.Error) *sqlstate.Error {
+	if d := s.doubt; d != nil && !d.proven {
+		return d.err
+	}
+	return err
+}
 
-// volatileQuery asks whether any of the words $1 may be the name of something that
-// writes: a volatile function, an aggregate made of one, a view that names one,
-// or a table whose policies are functions of anything. Operators and casts have
-// no names in a text, so one volatile operator or cast anywhere is enough.
-// Everything is qualified: the search_path is the client's.
-const volatileQuery = `WITH RECURSIVE word (w) AS (
-	SELECT pg_catalog.unnest($1::pg_catalog.text[])
-	UNION
-	SELECT m.w FROM word
-	JOIN pg_catalog.pg_class c ON c.relname OPERATOR(pg_catalog.=) word.w AND c.relkind OPERATOR(pg_catalog.=) 'v'
-	CROSS JOIN LATERAL pg_catalog.regexp_split_to_table(pg_catalog.pg_get_viewdef(c.oid), '[^[:alnum:]_$]+') m (w)
-), bad (w) AS (
-	SELECT 'function' FROM word JOIN pg_catalog.pg_proc p ON p.proname OPERATOR(pg_catalog.=) word.w
-	WHERE p.provolatile OPERATOR(pg_catalog.=) 'v'
-	UNION ALL
-	SELECT 'aggregate' FROM word JOIN pg_catalog.pg_proc p ON p.proname OPERATOR(pg_catalog.=) word.w
-	JOIN pg_catalog.pg_aggregate a ON a.aggfnoid::pg_catalog.oid OPERATOR(pg_catalog.=) p.oid
-	JOIN pg_catalog.pg_proc f ON f.oid OPERATOR(pg_catalog.=) ANY (ARRAY[a.aggtransfn::pg_catalog.oid, a.aggfinalfn::pg_catalog.oid])
-	WHERE f.provolatile OPERATOR(pg_catalog.=) 'v'
-	UNION ALL
-	SELECT 'view' FROM word JOIN pg_catalog.pg_class c ON c.relname OPERATOR(pg_catalog.=) word.w
-	JOIN pg_catalog.pg_rewrite r ON r.ev_class OPERATOR(pg_catalog.=) c.oid
-	JOIN pg_catalog.pg_depend d ON d.objid OPERATOR(pg_catalog.=) r.oid AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
-	JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) d.refobjid
-	WHERE p.provolatile OPERATOR(pg_catalog.=) 'v'
-	UNION ALL
-	SELECT 'policy' FROM word JOIN pg_catalog.pg_class c ON c.relname OPERATOR(pg_catalog.=) word.w
-	WHERE c.relrowsecurity
-	UNION ALL
-	SELECT 'foreign table' FROM word JOIN pg_catalog.pg_class c ON c.relname OPERATOR(pg_catalog.=) word.w
-	WHERE c.relkind OPERATOR(pg_catalog.=) 'f'
-	UNION ALL
-	SELECT 'operator' FROM pg_catalog.pg_operator o
-	JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) o.oprcode::pg_catalog.oid
-	WHERE p.provolatile OPERATOR(pg_catalog.=) 'v'
-	UNION ALL
-	SELECT 'cast' FROM pg_catalog.pg_cast c
-	JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) c.castfunc
-	WHERE p.provolatile OPERATOR(pg_catalog.=) 'v'
-)
-SELECT 'volatile', pg_catalog.count(*) FROM bad`
-
-// proven finds out what is in doubt, on the upstream just acquired. It returns
-// false where the request is not asked again: s.refused says what the client is
-// told instead, unless the upstream was lost.
+// proven finds out what is in doubt, on the upstream just acquired, and makes that
+// READ ONLY. It returns false where the request is not asked again: s.refused says
+// what the client is told instead, unless the upstream was lost.
 func (x *exchange) proven() bool {
 	d := x.s.doubt
 	if d == nil {
 		return true
 	}
-	rows, err := x.ask(strings.Replace(volatileQuery, "$1", quoteArray(d.words), 1))
+	if !d.proven {
+		rows, err := x.ask(volatileIn(d.words))
+		d.proven = err == nil && rows["doubtful"] == "0"
+	}
+	if x.up != nil && d.proven && x.onlyReading() {
+		return true
+	}
 	if x.up == nil {
 		x.lostUnused(d.err)
 		return false
-	}
-	x.s.doubt = nil
-	if err == nil && rows["volatile"] == "0" {
-		return true
 	}
 	x.s.refused = d.err
 	x.letGo()
 	return false
 }
 
-// quoteArray writes strings as an array for SQL.
-func quoteArray(list []string) string {
-	quoted := make([]string, len(list))
-	for i, s := range list {
-		quoted[i] = quoteValue(s)
+// readOnlySQL makes the next transactions READ ONLY. A client's may be SERIALIZABLE
+// and DEFERRABLE by default, which only together with READ ONLY means anything:
+// to wait for other transactions.
+const readOnlySQL = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY, NOT DEFERRABLE"
+
+// onlyReading makes the upstream READ ONLY for the one request that comes next;
+// nothing else is sent before its answer (see listening). What the upstream has
+// been given is unknown from then on: whoever is next has it reset, this client
+// too. A client whose transactions are READ ONLY by its own wish needs nothing.
+func (x *exchange) onlyReading() bool {
+	if x.up.Params["default_transaction_read_only"] == "on" {
+		return true
 	}
-	return "ARRAY[" + strings.Join(quoted, ",") + "]"
+	x.up.settings, x.belted = unknownSettings, true
+	return x.command(readOnlySQL) == nil
+}
+
+// wrote reports whether an error says that what is asked again would write: then
+// it may have written before.
+func (x *exchange) wrote(code sqlstate.Code) bool {
+	return x.belted && code == readOnlyTransaction
 }
 
 // A statement that takes PostgreSQL down must not do it twice for each client

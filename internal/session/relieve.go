@@ -47,10 +47,11 @@ func (x *exchange) relieve() bool {
 // one is only tried.
 func (e *effect) waits() bool { return e.pins&locks != 0 && !e.tentative }
 
-// fits reports whether the upstream has the client's settings. What relieve did
-// stays for as long as the client is pinned.
+// fits reports whether the upstream has the client's settings, or has them and is
+// READ ONLY for one request. What relieve did stays for as long as the client is
+// pinned.
 func (x *exchange) fits() bool {
-	return x.up.settings == x.s.settings && (!x.up.relieved || x.s.pin != nil)
+	return x.belted || x.up.settings == x.s.settings && (!x.up.relieved || x.s.pin != nil)
 }
 
 // given is what the upstream has been given, with what relieve did.

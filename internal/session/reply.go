@@ -221,7 +221,7 @@ func (x *exchange) ready(size int) {
 			x.toUp.spoil() // of what was sent together, this has happened
 		}
 		if x.hurt == nil { // else it will be asked again
-			x.s.tries, x.s.losses = 0, 0
+			x.s.tries, x.s.losses, x.s.doubt, x.belted = 0, 0, nil, false
 		}
 	}
 	if x.due.empty() {
@@ -317,7 +317,7 @@ func (x *exchange) failure(size int) {
 		// The client may answer by preparing the text again.
 		x.s.env.dictionary.retire(a.st)
 	}
-	if x.onStandby(code) {
+	if x.onStandby(code) && !x.wrote(code) {
 		x.pool().leaveStandby(x.up.Address())
 	}
 	switch {
@@ -339,6 +339,9 @@ func (x *exchange) failure(size int) {
 	case x.opening():
 		x.abandon(serverError(body))
 		return
+	case x.wrote(code):
+		a.fate, a.err = replaced, x.s.doubt.err
+		x.tell(a, body, size)
 	case x.wounded(a, code, body):
 		p.discard(size)
 	default:

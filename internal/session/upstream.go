@@ -105,7 +105,7 @@ func (x *exchange) acquire(typ byte, size int) bool {
 // refuseRequest answers a request with why there is no upstream for it. It was
 // never sent to PostgreSQL.
 func (x *exchange) refuseRequest(typ byte, size int) {
-	err := *sqlstate.From(x.s.refused)
+	err := *x.s.notToRun(sqlstate.From(x.s.refused))
 	err.Severity = sqlstate.SeverityError
 	x.s.refused, x.s.doubt, x.s.tries, x.s.losses = nil, nil, 0, 0
 	x.s.failBlock()
@@ -174,7 +174,7 @@ func (x *exchange) detach() *Upstream {
 	x.s.setPin(0)
 	x.s.yieldPlace()
 	x.copy = copyIn{}
-	x.discarded, x.copying, x.barrier, x.fence, x.cancelled, x.opened, x.ownPortal, x.dying = false, false, false, false, false, false, false, false
+	x.discarded, x.copying, x.barrier, x.fence, x.cancelled, x.opened, x.ownPortal, x.dying, x.belted = false, false, false, false, false, false, false, false, false
 	x.listen = listening{}
 	clear(x.portals)
 	return up
