@@ -18,7 +18,7 @@ type Beginner interface {
 
 // Do runs fn in a transaction, commits if fn returns nil and rolls back if it
 // returns an error or panics. What is safe to run again is run again, after a
-// pause, up to the limit of [WithAttempts] and until ctx ends:
+// pause, up to the limits of [WithAttempts] and [WithPatience] and until ctx ends:
 //
 //   - a transaction that PostgreSQL has undone itself, also at COMMIT:
 //     serialization failures (40001) and deadlocks (40P01);
@@ -44,8 +44,13 @@ type Beginner interface {
 // a *pgx.Conn nothing is run again once that connection is lost.
 func Do(ctx context.Context, pool Beginner, fn func(ctx context.Context, tx pgx.Tx) error, options ...DoOption) error {
 	o := newDoOptions(options)
+	began, worked := time.Now(), time.Duration(0)
 	for n := 1; ; n++ {
+		start := time.Now()
 		again, err := try(ctx, pool, o.tx, fn)
+		if undone(err) {
+			worked += time.Since(start)
+		}
 		switch {
 		case err == nil || !again:
 			return err
@@ -55,6 +60,9 @@ func Do(ctx context.Context, pool Beginner, fn func(ctx context.Context, tx pgx.
 			return fmt.Errorf("%w at attempt %d: %w", ErrGaveUp, n, err)
 		}
 		pause := o.pause(n)
+		if o.patience > 0 && time.Since(began)-worked+pause >= o.patience {
+			return fmt.Errorf("%w after attempt %d, because %v are over: %w", ErrGaveUp, n, o.patience, err)
+		}
 		if o.onRetry != nil {
 			o.onRetry(Retry{Attempt: n, Err: err, Pause: pause})
 		}

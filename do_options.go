@@ -32,6 +32,15 @@ func WithBackoff(first, most time.Duration) DoOption {
 	return func(o *doOptions) { o.first, o.most = first, most }
 }
 
+// WithPatience sets how long Do goes on: no attempt begins later than d after the
+// first, however many are left, so that a call in which each attempt has to wait
+// ends at some time. It is 30 s by default, as Config.Pool.AcquireTimeout is; 0 or
+// less is no bound. The time of attempts that PostgreSQL has undone because of
+// others (40001, 40P01) does not count: they worked, and did not wait.
+func WithPatience(d time.Duration) DoOption {
+	return func(o *doOptions) { o.patience = d }
+}
+
 // Retry is an attempt that has failed, before the next one.
 type Retry struct {
 	Attempt int           // the attempts so far, from 1
@@ -48,11 +57,12 @@ type doOptions struct {
 	tx          pgx.TxOptions
 	attempts    int
 	first, most time.Duration
+	patience    time.Duration
 	onRetry     func(Retry)
 }
 
 func newDoOptions(options []DoOption) *doOptions {
-	o := &doOptions{attempts: 10, first: 10 * time.Millisecond, most: time.Second}
+	o := &doOptions{attempts: 10, first: 10 * time.Millisecond, most: time.Second, patience: 30 * time.Second}
 	for _, set := range options {
 		set(o)
 	}

@@ -4,7 +4,7 @@ import { Attempt } from './attempt.js'
 import { acquireTimeoutSetting, longestMs } from './environment.js'
 import { ConfigurationError } from './errors.js'
 import type { Hold } from './limiter.js'
-import { outcomeOf } from './outcome.js'
+import { isConflict, outcomeOf } from './outcome.js'
 import { defaultBackoff, orAborted, pause, pauseBefore, type Backoff } from './pause.js'
 import { limiter, shared } from './shared.js'
 
@@ -19,7 +19,11 @@ export interface ExecuteContext {
 export interface ExecuteOptions {
   /** Most runs after the first; 0 for none. 3 by default. */
   retries?: number
-  /** Most to wait for a slot, in milliseconds. `DATABASE_POOL_ACQUIRE_TIMEOUT` by default, else 30 s. */
+  /**
+   * Most to wait for a slot and for a connection, in milliseconds, over all tries: no retry
+   * begins later. `DATABASE_POOL_ACQUIRE_TIMEOUT` by default, else 30 s. The time of tries that
+   * ended in a conflict (40001, 40P01, P2034) does not count: they worked, and did not wait.
+   */
   acquireTimeoutMs?: number
   /**
    * Ends the wait for a slot and the pause before a retry at once. If the
@@ -52,7 +56,8 @@ export type Operation<T = unknown> = (context: ExecuteContext) => T
  * undone (Prisma P2037, P1001, P2024, P2034; SQLSTATE 53300, 40001, 40P01), and
  * that nothing else in the function has succeeded: either because its client
  * comes from {@link createPrismaClient} and reports so, or because the caller
- * says that the function is `atomic`, or `idempotent`.
+ * says that the function is `atomic`, or `idempotent`. None begins after
+ * `acquireTimeoutMs`, in which all waits of the call have to fit.
  *
  * Rejects with what the function rejected with at last, with an
  * {@link AcquireTimeoutError}, with the signal's reason, or with a
@@ -67,8 +72,9 @@ export async function executeWithConnection<T>(
   const settings = complete(typeof options === 'number' ? { retries: options } : options)
   const { signal, acquireTimeoutMs } = settings
   const outer = shared().calls.getStore()
+  const deadline = performance.now() + acquireTimeoutMs
   const hold = await limiter().acquire({ timeoutMs: acquireTimeoutMs, signal, outer: outer?.hold })
-  const work = attempts(fn, settings, hold, outer?.attempt).finally(() => hold.end())
+  const work = attempts(fn, settings, deadline, hold, outer?.attempt).finally(() => hold.end())
   return orAborted(work, signal)
 }
 
@@ -105,23 +111,27 @@ function complete(options: ExecuteOptions): Settings {
 async function attempts<T>(
   fn: Operation<T>,
   settings: Settings,
+  deadline: number,
   hold: Hold,
   outer: Attempt | undefined,
 ): Promise<Awaited<T>> {
   const { calls, givenUp } = shared()
   for (let n = 0; ; n++) {
     const attempt = new Attempt(outer)
+    const began = performance.now()
     try {
       // Prisma's promises begin to work when they are awaited: that has to be inside, too.
       return await calls.run({ hold, attempt }, async () => await fn({ signal: settings.signal, attempt: n }))
     } catch (error) {
       if (settings.signal?.aborted || isGivenUp(error, givenUp) || !mayRepeat(error, attempt, settings))
         throw error
-      if (n >= settings.retries) {
+      if (isConflict(error)) deadline += performance.now() - began
+      const ms = pauseBefore(n, settings.backoff)
+      if (n >= settings.retries || performance.now() + ms >= deadline) {
         if (typeof error === 'object' && error !== null) givenUp.add(error)
         throw error
       }
-      await pause(pauseBefore(n, settings.backoff), settings.signal)
+      await pause(ms, settings.signal)
     }
   }
 }

@@ -64,6 +64,19 @@ export function outcomeOf(error: unknown): Outcome {
   return found ?? outcomeOfDriver(error)
 }
 
+/** Codes of work that was undone because of other work at the same time. */
+const conflicts = new Set(['P2034', '40001', '40P01', 'TransactionWriteConflict'])
+
+/** Whether the work ran, and was undone because of other work. */
+export function isConflict(error: unknown): boolean {
+  for (const part of parts(error)) {
+    for (const sign of [part.code, part.errorCode, part.originalCode, part.kind]) {
+      if (typeof sign === 'string' && conflicts.has(sign)) return true
+    }
+  }
+  return false
+}
+
 type Part = Record<string, unknown>
 
 /** The error, and what is in its cause, meta and driverAdapterError, to a sane depth. */
