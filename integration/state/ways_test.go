@@ -45,12 +45,12 @@ var ways = []way{
 	{name: "anything", weight: 8, text: maker.anySetting},
 	{name: "everything", weight: 4, text: maker.everything},
 	{name: "sizes", weight: 3, text: maker.size, waits: "questions of weir's own have to take answers of any size"},
-	{name: "forms", weight: 6, text: maker.form, waits: "a name of set_config that is computed is one that weir does not know"},
+	{name: "forms", weight: 6, text: maker.form},
 	{name: "call", weight: 3, text: maker.call},
 	{name: "do", weight: 6, text: maker.do, waits: "what a DO block did has to be asked for"},
 	{name: "functions", weight: 8, text: maker.function, waits: "bodies of functions have to be read"},
 	{name: "unseen", weight: 4, text: maker.unseen, waits: "bodies of functions that triggers, views, domains and defaults call have to be read"},
-	{name: "strings", weight: 5, text: maker.quoting, waits: "a text that cannot be read with certainty has to pin"},
+	{name: "strings", weight: 5, text: maker.quoting},
 	{name: "encodings", weight: 5, text: maker.encoding, waits: "a text that cannot be read with certainty has to pin"},
 	{name: "path", weight: 6, text: maker.path, waits: "temporary objects by the search_path have to be seen"},
 	{name: "namespace", weight: 8, text: maker.namespace, waits: "statements prepared by SQL and by the protocol have to be one namespace"},
@@ -61,7 +61,7 @@ var ways = []way{
 	{name: "savepoints", weight: 6, text: maker.savepoint},
 	{name: "numbers", weight: 4, text: maker.number, waits: "lastval and currval have to be the client's own value"},
 	{name: "made by SQL", weight: 4, text: maker.cursorsUnseen, waits: "what a function leaves has to be asked for"},
-	{name: "meaning", weight: 6, text: maker.meaning, waits: "a shared statement's key has to hold every setting that may change its meaning"},
+	{name: "meaning", weight: 6, text: maker.meaning},
 }
 
 var trying = flag.String("with", "", "ways to try although they wait for something, between commas; all is each of them")
