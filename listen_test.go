@@ -635,3 +635,25 @@ func TestTheListeningConnectionIsClosedWhenNobodyListens(t *testing.T) {
 	}
 	until(t, "its place to be given back", func() bool { return g.Status().Budgets[0].InUse == 0 })
 }
+
+// A client sees what it listens to, and is notified of it once.
+func TestAClientSeesItsChannels(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), poolOf(1))
+	conn, other := g.connect(t), g.connect(t)
+	const show = "select coalesce(string_agg(c, ' ' order by c), '') from pg_listening_channels() c"
+	for _, step := range []struct{ sql, want string }{
+		{"select 1", ""}, {"listen news", "news"}, {`listen "B.c"`, "B.c news"}, {"unlisten news", "B.c"}, {"unlisten *", ""},
+	} {
+		must(t, conn, step.sql)
+		for name, mode := range map[string]pgx.QueryExecMode{"simple": pgx.QueryExecModeSimpleProtocol, "extended": pgx.QueryExecModeExec, "prepared": pgx.QueryExecModeCacheStatement} {
+			if got := answerTo(t, conn, mode, show); got != step.want {
+				t.Errorf("after %s, %s: got %q, want %q", step.sql, name, got, step.want)
+			}
+			if got := answerTo(t, other, mode, show); got != "" {
+				t.Errorf("after %s, %s: another client sees %q", step.sql, name, got)
+			}
+		}
+	}
+	g.pins(t, 0)
+}

@@ -31,6 +31,7 @@ type effect struct {
 	uses      bool     // it may use a sequence
 	reads     bool     // it may read what the session remembers of sequences, unseen
 	names     bool     // it makes what may, later
+	channels  bool     // it asks what the session listens to
 	vacates   []string // databases that nobody may be connected to while it runs
 	hinges    quoting  // what would make all of this uncertain
 	rereads   bool     // it may change how later texts are read
@@ -89,6 +90,7 @@ func effectOf(text []byte, r quoting) effect {
 	e.pins |= leaving.of(sum)
 	e.uses = usesSequences(sum.Kinds, bytes.IndexByte(text, '(') >= 0)
 	e.reads, e.names = readsSequences(sum, text), namesSequences(sum, text)
+	e.channels = contains(text, "pg_listening_channels")
 	e.tentative = e.pins&^(locks|sequences) == 0 && sum.Flags&sqltext.AdvisoryWait == 0
 	e.unpins = removing.of(sum)
 	e.rereads = e.rereads || sum.Kinds&unseen != 0

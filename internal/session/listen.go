@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/weir-pg/weir/internal/listen"
@@ -120,6 +121,34 @@ func (x *exchange) handOver() {
 	x.s.ears.add(atHub, names...)
 	x.stopListening()
 }
+
+// showChannels has the upstream listen to what the hub has for the client, for a
+// statement that asks for it outside a block. What it is notified of is the hub's to
+// give, and when the transaction has ended it listens no more. If the upstream was
+// lost over that, it returns false, and whether the statement was handled without it.
+func (x *exchange) showChannels() (ok, done bool) {
+	names := x.s.ears.names()
+	slices.Sort(names)
+	var sql strings.Builder
+	for _, name := range names {
+		sql.WriteString("LISTEN " + quoteIdentifier(name) + ";")
+	}
+	held := x.keeps()
+	err := x.command(sql.String())
+	if err == nil {
+		x.listen.began = true
+		return true, false
+	}
+	x.discardUpstream("it did not listen for a client that asked for its channels: " + err.Error())
+	if held {
+		x.bereave(err)
+		return false, true
+	}
+	return false, x.again()
+}
+
+// quoteIdentifier quotes one name, which may have dots.
+func quoteIdentifier(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
 // newChannels returns the channels that the upstream listens to and the hub does
 // not give to the client yet.

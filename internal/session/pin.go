@@ -89,16 +89,22 @@ func (x *exchange) permit(e *effect, size int) (ok, done bool) {
 	if e.pins&sequences != 0 {
 		x.pool().sequences.Store(true)
 	}
+	shows := e.channels && x.s.ears != nil && !x.listen.began && x.status == wire.Idle
 	asks := (e.uses || e.names || x.up.mover != 0) && x.clears(e)
 	switch {
-	case e.pins&^opaque == 0 && !asks:
+	case e.pins&^opaque == 0 && !asks && !shows:
 		return true, false
 	case !x.calm():
 		return false, x.again()
 	case e.pins&^opaque != 0 && !x.admitted(e.tentative):
 		return false, false
 	case asks:
-		return x.ownSequences(size)
+		if ok, done = x.ownSequences(size); !ok {
+			return ok, done
+		}
+	}
+	if shows && x.due.empty() {
+		return x.showChannels()
 	}
 	return true, false
 }
