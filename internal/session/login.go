@@ -29,14 +29,15 @@ func (e *Env) Welcome(ctx context.Context, p *Pool, login *auth.Login, raw loop.
 	if err != nil {
 		return err
 	}
-	greeting, settings, err := p.welcome(ctx, p.beyondStart(settings))
+	greeting, settings, era, err := p.welcome(ctx, p.beyondStart(settings))
 	if err != nil {
 		if e := sqlstate.From(err); e.Routine == sqlstate.QueueTimeout || e.Routine == sqlstate.UpstreamDown {
 			p.noteRefusal(e)
 		}
 		return err
 	}
-	s := &Session{env: e, pool: p, start: settings, accepted: true}
+	s := &Session{env: e, pool: p, start: settings, era: era, accepted: true}
+	s.application, _ = settings.get("application_name")
 	s.changeSettings(settings)
 	if err := e.register(login.Protocol, func(k key) { s.key, e.sessions[k.pid] = k, s }); err != nil {
 		return err

@@ -48,13 +48,21 @@ type Pool struct {
 	places places         // of those who may be pinned
 	said   observe.Seldom // what the log is told of requests that were refused
 
-	opening atomic.Int64 // connects in flight, until their connection is in open
+	opening  atomic.Int64        // connects in flight, until their connection is in open
+	era      atomic.Pointer[era] // of connections that are opened now; never nil
+	eraKnown atomic.Bool         // its defaults are known
 
 	mu        sync.Mutex
 	suspected map[uint64]time.Time   // guarded by mu; hashes of texts, and when they were noted, see readonly.go
 	welcomes  map[Settings]*welcome  // guarded by mu
 	open      map[*Upstream]struct{} // guarded by mu; every connection, in whatever state
 	closed    map[uint32]time.Time   // guarded by mu; when backends were left that PostgreSQL may still count
+
+	params       map[string]string // guarded by mu; what a connection reports on which nothing is set
+	firstOpened  time.Time         // guarded by mu; when the first connection was begun
+	looked       time.Time         // guarded by mu; when the defaults were last compared
+	lookedSchema uint64            // guarded by mu; the count of changes of the schema before that
+	looking      chan struct{}     // guarded by mu; closed when that is done which is under way, nil while none is
 }
 
 // PoolOptions is what a pool is made of.
@@ -91,6 +99,7 @@ func (e *Env) NewPool(o PoolOptions) *Pool {
 	}
 	p.closing, p.close = context.WithCancel(context.Background())
 	p.options.Store(&o)
+	p.era.Store(&era{})
 	p.conns = pool.New(p.limits(&o), o.budgets()...)
 	p.hub = p.newHub()
 	return p
@@ -165,19 +174,25 @@ func (p *Pool) connect(ctx context.Context, index int) (*Upstream, error) {
 	maps.Copy(params, p.start)
 	p.opening.Add(1)
 	defer p.opening.Add(-1)
-	began := time.Now()
+	began, era := time.Now(), p.era.Load()
+	p.mu.Lock()
+	if p.firstOpened.IsZero() {
+		p.firstOpened = began
+	}
+	p.mu.Unlock()
 	login, err := o.Target.Login(ctx, params)
 	if err != nil {
 		return nil, err
 	}
 	p.stats.Connect.Observe(index, time.Since(began))
-	up := &Upstream{pool: p, settings: noSettings}
+	up := &Upstream{pool: p, era: era, settings: noSettings}
 	_, up.bounded = params[statementTimeout]
 	up.Prepared.Limit(o.Config.MaxPreparedStatements)
 	if err := up.Adopt(login, p.env.loops.Loop(index), up); err != nil {
 		return nil, fmt.Errorf("cannot watch a new connection to %s: %w", login.Address, err)
 	}
 	up.noteQuoting()
+	p.noteParams(up.Params)
 	p.began.Or(uint32(up.quoting))
 	p.mu.Lock()
 	p.open[up] = struct{}{}
@@ -226,7 +241,7 @@ func (p *Pool) oldest() string {
 }
 
 // applicationName is what the client said at login; any goroutine may ask.
-func (s *Session) applicationName() string { return s.start.values()["application_name"] }
+func (s *Session) applicationName() string { return s.application }
 
 // describe is how the log calls the client.
 func (s *Session) describe() string {

@@ -58,8 +58,9 @@ type Session struct {
 	client loop.Stream
 	env    *Env
 	pool   *Pool
-	start  Settings // what it asked for at login, as PostgreSQL says it
 	key    key
+
+	application string // the application_name that it asked for
 
 	// accepted: PostgreSQL has accepted its settings, now and whenever they
 	// change. Only those of a client that is logging in are not.
@@ -71,6 +72,8 @@ type Session struct {
 
 	// Owned by its loop.
 	x           *exchange // while a task serves it, else nil
+	start       Settings  // what it asked for at login, as PostgreSQL says it, and what its login's era gave it since; see live
+	era         *era      // whose defaults it has
 	settings    Settings
 	meaning     string     // of settings, as part of a statement's key
 	rests       bool       // settings has some that act on an idle connection

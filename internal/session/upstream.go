@@ -21,6 +21,8 @@ type Upstream struct {
 
 	pool     *Pool
 	node     pool.Node
+	dated    bool     // it is known to have the defaults of its era
+	era      *era     // whose defaults it has
 	settings Settings // what it has been given beyond what it started with
 	mover    uint32   // the client whose currval and lastval it remembers, by process id; 0: nobody's
 	quoting  quoting  // how it reads texts, as far as it has said
@@ -135,6 +137,9 @@ func (x *exchange) attach(up *Upstream) bool {
 	up.Attach(x.task)
 	x.up, x.status, x.synced = up, wire.Idle, true
 	x.changes.settled = x.s.settings
+	if !up.dated && !x.date() || up.era != x.s.era && !x.live() {
+		return false
+	}
 	return x.check() && x.audited() && x.bring() && x.proven()
 }
 

@@ -77,7 +77,7 @@ func (v *visit) end() {
 // Serve is the visit's task.
 func (v *visit) Serve(t *loop.Task) {
 	defer close(v.done)
-	s := &Session{env: v.pool.env, pool: v.pool}
+	s := &Session{env: v.pool.env, pool: v.pool, era: v.up.era}
 	s.changeSettings(v.settings)
 	x := s.env.borrow(t.Loop())
 	defer s.env.giveBack(x)

@@ -20,6 +20,7 @@ type welcome struct {
 	messages    []byte   // all but application_name's
 	application string   // of clients that say none
 	settings    Settings // the client's, as PostgreSQL says them
+	era         *era     // of the upstream that was asked
 }
 
 // maxWelcomes bounds the settings for which a pool remembers the welcome. A
@@ -29,7 +30,8 @@ const maxWelcomes = 1024
 // welcome returns the greeting for a client with these settings, and how
 // PostgreSQL says them: UTF8 for 'utf-8'. The first time an upstream is asked,
 // which also shows whether PostgreSQL accepts them.
-func (p *Pool) welcome(ctx context.Context, s Settings) ([]byte, Settings, error) {
+func (p *Pool) welcome(ctx context.Context, s Settings) ([]byte, Settings, *era, error) {
+	p.lookAtDefaults(ctx)
 	// Any application_name is accepted, so a new one needs no asking, unless
 	// PostgreSQL would change it.
 	rest, application := s.without("application_name")
@@ -43,13 +45,13 @@ func (p *Pool) welcome(ctx context.Context, s Settings) ([]byte, Settings, error
 	p.mu.Unlock()
 	if w != nil {
 		greeting, s := w.to(application)
-		return greeting, s, nil
+		return greeting, s, w.era, nil
 	}
-	params, said, err := p.ask(ctx, s)
+	params, said, era, err := p.ask(ctx, s)
 	if err != nil {
-		return nil, said, err
+		return nil, said, nil, err
 	}
-	w = &welcome{application: params["application_name"], settings: said}
+	w = &welcome{application: params["application_name"], settings: said, era: era}
 	for _, name := range slices.Sorted(maps.Keys(params)) {
 		if name != "application_name" {
 			w.messages = wire.AppendParameterStatus(w.messages, name, params[name])
@@ -60,9 +62,11 @@ func (p *Pool) welcome(ctx context.Context, s Settings) ([]byte, Settings, error
 	if len(p.welcomes) >= maxWelcomes {
 		clear(p.welcomes)
 	}
-	p.welcomes[s] = w
+	if era == p.era.Load() {
+		p.welcomes[s] = w
+	}
 	greeting, said := w.to(application)
-	return greeting, said, nil
+	return greeting, said, era, nil
 }
 
 // to returns the messages and the settings for a client with this
@@ -93,11 +97,11 @@ func isPlain(name string) bool {
 // ask takes an upstream, gives it the settings, and returns what it reports and
 // how it says the settings. One that is lost over it says nothing of the
 // settings: another is asked.
-func (p *Pool) ask(ctx context.Context, s Settings) (params map[string]string, said Settings, err error) {
+func (p *Pool) ask(ctx context.Context, s Settings) (params map[string]string, said Settings, era *era, err error) {
 	for began := time.Now(); ; {
 		lost, err := p.visit(ctx, false, &s, func(x *exchange) (err error) {
 			if said, err = x.hearSettings(s); err == nil {
-				params = maps.Clone(x.up.Params)
+				params, era = maps.Clone(x.up.Params), x.up.era
 			}
 			return err
 		})
@@ -109,7 +113,7 @@ func (p *Pool) ask(ctx context.Context, s Settings) (params map[string]string, s
 			}
 		}
 		if !lost || time.Since(began) > p.config().AcquireTimeout {
-			return params, said, err
+			return params, said, era, err
 		}
 	}
 }
@@ -118,6 +122,11 @@ func (p *Pool) ask(ctx context.Context, s Settings) (params map[string]string, s
 // in a pool, what PostgreSQL can tell of settings at all.
 func (x *exchange) hearSettings(s Settings) (Settings, error) {
 	p := x.pool()
+	if !p.eraKnown.Load() {
+		if err := x.firstEra(); err != nil {
+			return s, err
+		}
+	}
 	if p.lore.Load() == nil {
 		rows, err := x.ask(loreQuery)
 		if err != nil {
