@@ -71,16 +71,30 @@ var deallocateScripts = []script{
 		group(1, query("begin")), group(1, query("prepare sql_level as select 'sql'")), group(1, once("sql_level"), endGroup), group(1, describe("sql_level"), endGroup),
 		group(1, query("deallocate sql_level")), group(1, once("sql_level"), endGroup), group(1, query("rollback")),
 	}},
-	{
-		name: "EXECUTE of a protocol-level statement", steps: []step{group(1, parse("s0", "select 0"), endGroup), group(1, query("execute s0"))},
-		differs: "SQL sees the upstream's names",
-	},
+	{name: "EXECUTE of a protocol-level statement", setup: freshItems, steps: []step{
+		group(1, parse("s0", "select $1::int + 1"), parse("s1", "select name from items where id = $1"), endGroup),
+		group(1, query("execute s0 (41)")), group(1, query("explain (verbose, format json) execute s1 (NULL)")), group(1, query("create temp table made as execute s0 (1); drop table made")),
+		group(1, parse("", "explain (verbose, costs off) execute s1 (NULL)"), bind("", ""), describePortal(""), execute("", 0), endGroup),
+		group(1, parse("e", "execute s0 (1)"), describe("e"), once("e"), endGroup), group(1, once("e"), endGroup),
+		group(1, query("execute nobody")), group(1, once("e"), forget("s0"), once("e"), endGroup), group(1, query("execute s0 (1)")),
+		group(1, parse("s0", "select 'anew'"), endGroup), group(1, query("execute s0")), group(1, once("e"), endGroup),
+		group(2, forget("s0"), parse("s0", "select 'again'"), endGroup, query("execute s0")), group(3, parse("s2", "selekt"), endGroup, query("execute s2"), query("execute s0; select 1/0")),
+	}},
+	{name: "EXECUTE of a protocol-level statement in a block", setup: freshItems, steps: []step{
+		group(1, parse("s0", "select 0"), parse("p", "select i from generate_series(1, 5) i"), endGroup), group(1, query("begin")), group(1, query("execute s0")), group(1, once("s0"), endGroup), group(1, query("execute nobody")), group(1, query("execute s0")), group(1, query("rollback")),
+		group(1, query("begin")), group(1, parse("", "execute p"), bind("c", ""), execute("c", 2), endGroup), group(1, forget("p"), execute("c", 2), endGroup), group(1, query("commit")),
+	}},
+	{name: "EXECUTE of a statement whose table is gone", setup: freshItems, steps: []step{
+		group(1, parse("s0", "select name from items where id = 1"), once("s0"), endGroup), group(1, query("drop table items")), group(1, query("execute s0")), group(2, query("execute s0"), query("select 1")), group(1, query("select 2")),
+	}},
+	{name: "DEALLOCATE among other statements", steps: []step{
+		group(1, parse("s0", "select 0"), parse("s1", "select 1"), endGroup), group(1, query("select 1; deallocate s0; select 2")), group(1, once("s0"), endGroup),
+		group(1, query("deallocate s1; select 1/0")), group(1, once("s1"), endGroup), group(1, query("deallocate s1; select 5")),
+		group(1, parse("s0", "select 0"), parse("s1", "select 1"), endGroup), group(1, query("deallocate s0; select 1/0; deallocate s1")), group(1, once("s0"), endGroup), group(1, once("s1"), endGroup),
+		group(1, parse("d", "deallocate s1"), once("d"), endGroup), group(1, once("d"), endGroup), group(1, parse("s1", "select 1"), endGroup), group(1, bind("", "d"), forget("s1"), execute("", 0), endGroup),
+	}},
 	{
 		name: "the catalog of prepared statements", steps: []step{group(1, parse("s0", "select 0"), endGroup), group(1, query("select name from pg_prepared_statements"))},
 		differs: "SQL sees the upstream's names, and the other clients' statements",
-	},
-	{
-		name: "DEALLOCATE among other statements", steps: []step{group(1, parse("s0", "select 0"), endGroup), group(1, query("select 1; deallocate s0; select 2")), group(1, once("s0"), endGroup)},
-		differs: "DEALLOCATE of one protocol-level statement is understood only alone in its query",
 	},
 }

@@ -43,13 +43,6 @@ var differences = []known{
 		way:     "numbers",
 	},
 	{
-		name: "DEALLOCATE among others", why: "weir knows what it names only where it is alone in its query",
-		pool: 1, params: make([]map[string]string, 1),
-		steps:   []step{{text: `\parse s0 select 1 \sync`}, {text: "deallocate s0; select 2"}},
-		avoided: func(text string) bool { return mentions(text, "deallocate s") && strings.Contains(text, ";") },
-		way:     "namespace",
-	},
-	{
 		name: "a program's setting exists for others", why: "PostgreSQL keeps the name in the backend for good; its value is gone",
 		pool: 1, params: make([]map[string]string, 2),
 		steps: []step{{text: "set app.tenant = 'one'"}, {who: 1, text: "select current_setting('app.tenant', true)"}},

@@ -4,6 +4,7 @@ package session
 
 import (
 	"github.com/weir-pg/weir/internal/sqlstate"
+	"github.com/weir-pg/weir/internal/upstream"
 )
 
 // fate is what becomes of the answer to a message.
@@ -30,19 +31,23 @@ const (
 type answer struct {
 	kind    byte // the type of the message that asks; internal for weir's own commands
 	fate    fate
-	unnamed bool            // Parse, Close, Query: the unnamed statement is another after it
-	adds    bool            // Parse: it gave the upstream a named statement
-	name    string          // Parse, Bind, Describe, Close: the client's name for the statement, "" where it has none
-	st      *statement      // Parse, Bind, Describe, Execute: the statement, where it matters
-	prev    *prepared       // Close: what name stood for
-	portal  *portalNote     // Bind: its portal; mostly nil
-	opens   bool            // Execute of weir's own: the block is open after it
-	pins    reasons         // Query, Bind, FunctionCall: what it may leave behind
-	span    uint64          // Sync: its number, see span
-	ignored bool            // Sync: it was sent while PostgreSQL copied in, which may ignore it
-	err     *sqlstate.Error // replaced: weir's own
-	added   *insertions     // Query: what weir has put into it; mostly nil
-	steps   []step          // Query: the statements that are followed, see journal
+	unnamed bool                // Parse, Close, Query: the unnamed statement is another after it
+	adds    bool                // Parse: it gave the upstream a named statement
+	name    string              // Parse, Bind, Describe, Close: the client's name for the statement, "" where it has none
+	st      *statement          // Parse, Bind, Describe, Execute: the statement, where it matters
+	prev    *prepared           // Close: what name stood for
+	portal  *portalNote         // Bind: its portal; mostly nil
+	opens   bool                // Execute of weir's own: the block is open after it
+	alias   string              // Parse, Close: a client's name as SQL knows it, see align
+	had     *upstream.Statement // Close of an alias: what it was
+	leads   bool                // Parse of an alias: a Query comes next, which is skipped if this fails
+	frees   []string            // Query: what it deallocates
+	pins    reasons             // Query, Bind, FunctionCall: what it may leave behind
+	span    uint64              // Sync: its number, see span
+	ignored bool                // Sync: it was sent while PostgreSQL copied in, which may ignore it
+	err     *sqlstate.Error     // replaced: weir's own
+	added   *insertions         // Query: what weir has put into it; mostly nil
+	steps   []step              // Query: the statements that are followed, see journal
 }
 
 const (

@@ -35,6 +35,8 @@ type effect struct {
 	vacates   []string // databases that nobody may be connected to while it runs
 	hinges    quoting  // what would make all of this uncertain
 	rereads   bool     // it may change how later texts are read
+
+	mentions []sqltext.Mention // the prepared statements that it names
 }
 
 // unread is the effect of a text that is too long to be read whole, or that cannot
@@ -72,6 +74,7 @@ func effectOf(text []byte, r quoting) effect {
 	if sum.Flags&sqltext.Unterminated != 0 {
 		return e // PostgreSQL refuses it
 	}
+	e.mentions = mentionsIn(text, sum)
 	e.notifies = sum.Kinds&(1<<sqltext.Notify) != 0 || sum.Flags&sqltext.Notifies != 0
 	e.sets = sum.Kinds&(touching|1<<sqltext.DiscardAll) != 0
 	if sum.Kinds&(touching|1<<sqltext.SetLocal|1<<sqltext.DiscardAll) != 0 {

@@ -43,6 +43,10 @@ func (x *exchange) parse(size int) bool {
 		return true
 	}
 	st := x.statementFor(m)
+	if x.waitsForNames(&st.effect) {
+		x.s.env.dictionary.release(st)
+		return false
+	}
 	if x.due.between() {
 		if ok, done := x.permit(&st.effect, size); !ok {
 			x.s.env.dictionary.release(st)
@@ -55,6 +59,7 @@ func (x *exchange) parse(size int) bool {
 	}
 	x.catchUp(st.effect.kinds)
 	x.send()
+	x.align(st.effect.mentions, false)
 	if len(m.Name) == 0 && !st.unseen && x.s.env.dictionary.tooMuch(st) {
 		x.provoke(size, x.crowdedOut())
 		x.s.env.dictionary.release(st)
@@ -101,26 +106,11 @@ func (x *exchange) parseUnnamed(m wire.ParseMessage, st *statement, size int) {
 
 // statementFor returns the statement that a Parse defines.
 func (x *exchange) statementFor(m wire.ParseMessage) *statement {
-	if x.unsure() && unaffected&(1<<sqltext.First(m.Text).Kind) == 0 {
+	kind := sqltext.First(m.Text).Kind
+	if x.unsure() && unaffected&(1<<kind) == 0 || naming&(1<<kind) != 0 && sqltext.Mentions(m.Text) != nil {
 		return x.s.env.dictionary.private(m.Text, m.OIDs, x.s.meaning, x.quoting())
 	}
 	return x.s.env.dictionary.intern(m.Text, m.OIDs, x.s.meaning, x.quoting())
-}
-
-// aimed returns what is bound for st. A DEALLOCATE of what is at this moment one
-// of the client's own statements has to name what the upstream knows.
-func (x *exchange) aimed(st *statement) *statement {
-	if st == nil || st.kind != sqltext.Deallocate {
-		return st
-	}
-	name := sqltext.First([]byte(st.Text)).Name
-	target, ok := x.s.named[name]
-	if !ok {
-		return st
-	}
-	own := x.s.env.dictionary.passing([]byte("DEALLOCATE "+target.Name), []byte(st.OIDs), x.s.meaning, 0)
-	own.target, own.targetName = target.statement, name
-	return own
 }
 
 // parseNamed gives the client a named statement, and the upstream too if it
@@ -140,6 +130,10 @@ func (x *exchange) parseNamed(m wire.ParseMessage, st *statement, size int) bool
 	}
 	name := string(m.Name)
 	x.s.setNamed(name, &prepared{statement: st})
+	if x.mayHavePrepared() {
+		x.parseReal(m, st, size)
+		return true
+	}
 	if has && x.mayHaveFailed() {
 		x.parseAside(m, st, size)
 		return true
@@ -357,7 +351,10 @@ func (x *exchange) bind(size int) bool {
 	st = x.ownIfUnsure(st, p)
 	var e *effect
 	if st != nil {
-		e = x.effectOf(st)
+		if x.waitsForNames(&st.effect) {
+			return false
+		}
+		e = x.withMentioned(x.effectOf(st))
 	}
 	if st != nil && e.kinds&listenKind != 0 && x.awaitHub(wire.Bind, size) {
 		return true
@@ -380,8 +377,10 @@ func (x *exchange) bind(size int) bool {
 	}
 	x.send()
 	x.ownPortal = x.ownPortal && len(portal) > 0
-	st = x.aimed(st)
 	was := x.notePortal(portal, st)
+	if st != nil {
+		x.align(st.effect.mentions, false)
+	}
 	if other := x.aimBind(st, rest); other != nil {
 		st = other
 	} else {
@@ -395,8 +394,6 @@ func (x *exchange) bind(size int) bool {
 // prepare makes sure that the upstream has what the client calls name.
 func (x *exchange) prepare(st *statement, name []byte) {
 	switch {
-	case st != nil && st.target != nil:
-		x.ensure(st)
 	case len(name) == 0:
 		x.ensureUnnamed()
 	case st != nil:
@@ -425,8 +422,6 @@ func (x *exchange) rename(typ byte, size, at int, name []byte, st *statement) {
 // unless it could be another client's statement there.
 func upstreamName(name []byte, st *statement) string {
 	switch {
-	case st != nil && st.target != nil:
-		return st.Name
 	case len(name) == 0:
 		return ""
 	case st != nil:
@@ -439,7 +434,7 @@ func upstreamName(name []byte, st *statement) string {
 
 // forgets reports whether others are prepared no more once st has run.
 func (s *statement) forgets() bool {
-	return forgetful&(1<<s.kind) != 0 && (s.kind != sqltext.Deallocate || s.target != nil)
+	return forgetful&(1<<s.kind) != 0
 }
 
 // portalNote is what was known of a portal before a Bind.
@@ -452,7 +447,7 @@ type portalNote struct {
 // which may be in a later group of its transaction. It returns what to do should
 // the Bind fail, nil for nothing.
 func (x *exchange) notePortal(portal []byte, st *statement) *portalNote {
-	notices := st != nil && (st.effect.resets != nil || st.effect.rereads || x.follows(1<<st.kind) || st.forgets() || mayCopy&(1<<st.kind) != 0)
+	notices := st != nil && (st.effect.resets != nil || st.effect.rereads || x.follows(1<<st.kind) || st.forgets() || st.effect.mentions != nil || mayCopy&(1<<st.kind) != 0)
 	if !notices && len(x.portals) == 0 {
 		return nil
 	}
@@ -493,8 +488,14 @@ func (x *exchange) describe(size int) bool {
 	if x.unsettled(name, p) {
 		return false
 	}
+	if st != nil && x.waitsForNames(&st.effect) {
+		return false
+	}
 	st = x.ownIfUnsure(st, p)
 	x.send()
+	if st != nil {
+		x.align(st.effect.mentions, false)
+	}
 	x.prepare(st, name)
 	x.due.push(answer{kind: 'D', st: st, name: p.kept()})
 	x.rename(wire.Describe, size, wire.HeaderSize+1, name, st)
@@ -527,6 +528,7 @@ func (x *exchange) closeTarget(size int) bool {
 	}
 	if x.s.named[string(name)] == nil {
 		// One that SQL has prepared, or none.
+		x.remains.ended |= prepares
 		x.due.push(answer{kind: 'C'})
 		x.rename(wire.Close, size, wire.HeaderSize+1, name, nil)
 		return true

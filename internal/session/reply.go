@@ -124,6 +124,7 @@ func (x *exchange) completed(typ byte, size int) {
 
 // Tags of statements after which something is gone that weir keeps account of.
 var (
+	tagDeallocate    = []byte("DEALLOCATE\x00")
 	tagDeallocateAll = []byte("DEALLOCATE ALL\x00")
 	tagDiscardAll    = []byte("DISCARD ALL\x00")
 	tagDiscardSeqs   = []byte("DISCARD SEQUENCES\x00")
@@ -152,9 +153,8 @@ func (x *exchange) noticeTag(a *answer, tag []byte) {
 	case bytes.Equal(tag, tagDiscardSeqs):
 		x.unpin(sequences, a)
 		x.up.mixed = false
-	case a != nil && a.kind == 'E' && a.st != nil && a.st.target != nil:
-		x.s.forgetNamed(a.st.targetName)
-		x.up.Prepared.Remove(&a.st.target.Statement)
+	case a != nil && bytes.Equal(tag, tagDeallocate):
+		x.deallocated(a)
 	}
 }
 

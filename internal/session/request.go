@@ -139,6 +139,7 @@ func (x *exchange) sync(size int) bool {
 // send notes that something is about to be sent to the upstream.
 func (x *exchange) send() {
 	if !x.copying && !x.copy.ended && !x.s.skipping && x.due.clean() {
+		x.dropOthers()
 		x.evict()
 	}
 	if !x.synced {
@@ -210,6 +211,10 @@ func (x *exchange) query(size int) bool {
 	if x.toUp.whole(size) {
 		e = x.s.env.dictionary.declared.effectOf(text, x.quoting())
 	}
+	if x.waitsForNames(&e) {
+		return false
+	}
+	e = *x.withMentioned(&e)
 	kinds := e.kinds
 	if kinds&listenKind != 0 && x.awaitHub(wire.Query, size) {
 		return true
@@ -237,6 +242,9 @@ func (x *exchange) query(size int) bool {
 		steps = stepsOf(text)
 	}
 	x.send()
+	if e.mentions != nil && x.status != wire.Failed && x.align(e.mentions, true) {
+		x.barrier = true // until it is seen that nothing of that has failed
+	}
 	if e.signals {
 		x.aimText(text)
 	}
@@ -250,7 +258,7 @@ func (x *exchange) query(size int) bool {
 	// upstream's (PostgreSQL: exec_simple_query).
 	x.s.assumeUnnamed(nil)
 	x.up.Prepared.Unnamed, x.ownPortal = nil, false
-	x.due.push(answer{kind: 'Q', unnamed: true, pins: e.pins, added: added, steps: steps})
+	x.due.push(answer{kind: 'Q', unnamed: true, pins: e.pins, added: added, steps: steps, frees: frees(e.mentions)})
 	x.barrier = x.barrier || kinds&mayCopy != 0 || x.unsettledListening()
 	return true
 }
@@ -289,14 +297,17 @@ func (x *exchange) execute(size int) bool {
 		x.refuse(violation("malformed Execute message; the connection is closed"))
 		return true
 	}
+	st := x.portals[string(portal)]
+	if st != nil && x.waitsForNames(&st.effect) {
+		return false
+	}
 	x.send()
 	x.dropOwnPortal(portal)
-	st := x.portals[string(portal)]
 	if st != nil {
 		x.noteRereads(&st.effect)
 	}
-	if st != nil && st.target != nil {
-		x.ensure(st.target)
+	if st != nil {
+		x.align(st.effect.mentions, false)
 	}
 	x.toUp.keep(size)
 	x.due.push(answer{kind: 'E', st: st})

@@ -45,8 +45,7 @@ type statement struct {
 	unseen  bool        // too long to be kept: only the upstream it was sent to has it
 	proven  atomic.Bool // PostgreSQL has accepted it
 
-	target     *statement // of a DEALLOCATE of one of the client's own statements
-	targetName string     // what the client calls that, or the name that it uses twice
+	targetName string // a name that the client uses twice
 
 	// Guarded by the dictionary's mu.
 	shared     bool       // it is in the dictionary

@@ -30,6 +30,8 @@ func (x *exchange) succeeded() {
 		x.s.confirmUnnamed(a.st)
 	case a.unnamed:
 		// The client's is as it was.
+	case a.alias != "":
+		// That is no other name's business.
 	case a.kind == 'P' && a.st != nil:
 		if a.name != "" {
 			x.marks.parsed = append(x.marks.parsed, a.name)
@@ -51,7 +53,7 @@ func (x *exchange) failed() {
 	}
 	list, synced := x.due.untilSync()
 	unnamed, destroyed := false, a.kind == 'P' && a.unnamed
-	own := a.fate != forwarded
+	own, leads := a.fate != forwarded, a.leads
 	for i := len(list) - 1; i >= 0; i-- {
 		unnamed = unnamed || list[i].unnamed
 		x.undo(&list[i])
@@ -65,6 +67,12 @@ func (x *exchange) failed() {
 	if unnamed {
 		x.undoUnnamed(destroyed)
 	}
+	if leads {
+		// The query that came with it was skipped, and is what the client waits for.
+		x.toUp.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.Sync) })
+		x.pushSync(answer{kind: 'S'})
+		x.barrier, synced = true, true
+	}
 	x.s.skipping = !synced
 }
 
@@ -77,6 +85,11 @@ func (x *exchange) undo(a *answer) {
 		x.s.env.dictionary.release(a.st)
 	case a.unnamed:
 		// There is nothing that is charged to anybody.
+	case a.alias != "":
+		x.undoAlias(a)
+		if a.name != "" {
+			x.s.forgetNamed(a.name)
+		}
 	case a.kind == 'P':
 		x.undoParse(a)
 	case a.kind == 'C' && a.prev != nil:

@@ -20,6 +20,9 @@ type Prepared struct {
 	// known; it counts in no limit.
 	Unnamed *Statement
 
+	// aliases are further names, of clients: what is there by them.
+	aliases map[string]*Statement
+
 	limit   int
 	entries map[*Statement]*list.Element
 	recent  list.List // of *slot
@@ -70,8 +73,47 @@ func (p *Prepared) Remove(s *Statement) {
 	}
 }
 
+// Alias returns what the upstream has under a further name, nil for nothing.
+func (p *Prepared) Alias(name string) *Statement { return p.aliases[name] }
+
+// SetAlias notes what the upstream has under a further name, nil for nothing.
+func (p *Prepared) SetAlias(name string, s *Statement) {
+	if s == nil {
+		delete(p.aliases, name)
+		return
+	}
+	if p.aliases == nil {
+		p.aliases = make(map[string]*Statement)
+	}
+	p.aliases[name] = s
+}
+
+// Aliases yields the further names and what the upstream has under each.
+func (p *Prepared) Aliases(yield func(string, *Statement) bool) {
+	for name, s := range p.aliases {
+		if !yield(name, s) {
+			return
+		}
+	}
+}
+
+// Named returns the statement whose own name that is, nil where there is none.
+func (p *Prepared) Named(name string) *Statement {
+	for s := range p.entries {
+		if s.Name == name {
+			return s
+		}
+	}
+	return nil
+}
+
 // Names yields the names of the statements that the upstream has and has said so.
 func (p *Prepared) Names(yield func(string) bool) {
+	for name := range p.aliases {
+		if !yield(name) {
+			return
+		}
+	}
 	for s, e := range p.entries {
 		if e.Value.(*slot).confirmed && !yield(s.Name) {
 			return
@@ -82,6 +124,7 @@ func (p *Prepared) Names(yield func(string) bool) {
 // Clear notes that the upstream has no statements.
 func (p *Prepared) Clear() {
 	p.Unnamed = nil
+	clear(p.aliases)
 	clear(p.entries)
 	p.recent.Init()
 }

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/weir-pg/weir/internal/sqltext"
+	"github.com/weir-pg/weir/internal/wire"
+)
+
+// For PostgreSQL the statements of the protocol and those of SQL are one: EXECUTE
+// and DEALLOCATE take what Parse has made, Close takes what PREPARE has made, and
+// neither takes a name that the other has given. On an upstream the statements of
+// the protocol have names of weir's. So in front of a text that names one, it is
+// prepared there once more, under the client's own name: an alias. It stays until it
+// is not what the client calls so any more, or another client has the upstream.
+
+// naming are the kinds of statements of which some name prepared ones.
+const naming = 1<<sqltext.Prepare | 1<<sqltext.Execute | 1<<sqltext.Deallocate |
+	1<<sqltext.Explain | 1<<sqltext.ExplainAnalyze | 1<<sqltext.DDL | 1<<sqltext.CreateTemp
+
+// mentionsIn returns the prepared statements that a text names, nil where there are
+// none.
+func mentionsIn(text []byte, sum sqltext.Summary) []sqltext.Mention {
+	if sum.Kinds&(1<<sqltext.Prepare|1<<sqltext.Execute|1<<sqltext.Deallocate) == 0 && sum.Flags&sqltext.Executes == 0 {
+		return nil
+	}
+	return sqltext.Mentions(text)
+}
+
+// withMentioned returns e with what the statements may leave behind that the text
+// executes.
+func (x *exchange) withMentioned(e *effect) *effect {
+	if e.mentions == nil {
+		return e
+	}
+	sum := *e
+	for _, m := range e.mentions {
+		if p := x.s.named[m.Name]; p != nil && m.Kind == sqltext.Execute {
+			sum.join(x.effectOf(p.statement))
+		}
+	}
+	return &sum
+}
+
+// join adds what another text may leave behind.
+func (e *effect) join(o *effect) {
+	e.kinds |= o.kinds
+	e.sets, e.locals, e.touches = e.sets || o.sets, e.locals || o.locals, e.touches || o.touches
+	e.hidden = slices.Concat(e.hidden, o.hidden)
+	e.pins, e.unpins = e.pins|o.pins, e.unpins|o.unpins
+	e.tentative = e.tentative && o.tentative
+	e.notifies, e.signals = e.notifies || o.notifies, e.signals || o.signals
+	e.uses, e.reads, e.names, e.channels = e.uses || o.uses, e.reads || o.reads, e.names || o.names, e.channels || o.channels
+	e.vacates = slices.Concat(e.vacates, o.vacates)
+	e.hinges |= o.hinges
+	e.rereads = e.rereads || o.rereads
+	e.mentions = slices.Concat(e.mentions, o.mentions)
+}
+
+// waitsForNames has a message wait that names prepared statements in SQL, as long
+// as what is prepared depends on spans that may yet fail.
+func (x *exchange) waitsForNames(e *effect) bool {
+	if e.mentions == nil || x.due.groups() == 0 {
+		return false
+	}
+	x.fence = true
+	return true
+}
+
+// align makes the names in a text stand on the upstream for what they are to the
+// client, in front of the next message. It reports whether something had to be
+// prepared for that.
+func (x *exchange) align(names []sqltext.Mention, query bool) (prepared bool) {
+	for _, m := range names {
+		var want *statement
+		if p := x.s.named[m.Name]; p != nil {
+			want = p.statement
+		}
+		if want != nil && x.up.Prepared.Alias(m.Name) == &want.Statement {
+			continue
+		}
+		x.dropAlias(m.Name)
+		if want == nil || want.unseen {
+			continue
+		}
+		x.pool().stats.Parses.Add(x.shard(), 1)
+		back := x.asPrepared(want)
+		x.up.Prepared.SetAlias(m.Name, &want.Statement)
+		x.due.push(answer{kind: 'P', fate: swallowed, st: want, alias: m.Name, leads: query})
+		x.toUp.insert(func(out []byte) []byte {
+			return wire.AppendParse(out, m.Name, want.Text, []byte(want.OIDs))
+		})
+		if back != nil {
+			x.runOwn(back)
+		}
+		prepared = true
+	}
+	return prepared
+}
+
+// dropAlias has the upstream have no statement of the protocol by that name.
+func (x *exchange) dropAlias(name string) {
+	had := x.up.Prepared.Alias(name)
+	if had == nil && strings.HasPrefix(name, namePrefix) {
+		had = x.up.Prepared.Named(name) // a shared one: nobody knows it by weir's name
+	}
+	if had == nil {
+		return
+	}
+	if had.Name == name {
+		x.up.Prepared.Remove(had)
+	} else {
+		x.up.Prepared.SetAlias(name, nil)
+	}
+	x.due.push(answer{kind: 'C', fate: swallowed, alias: name, had: had})
+	x.toUp.insert(func(out []byte) []byte { return wire.AppendTarget(out, wire.Close, wire.Statement, name) })
+}
+
+// undoAlias takes back what align has done, of which a message failed or was
+// skipped.
+func (x *exchange) undoAlias(a *answer) {
+	switch {
+	case a.kind == 'P':
+		x.up.Prepared.SetAlias(a.alias, nil)
+	case a.had.Name == a.alias:
+		x.up.Prepared.Add(a.had)
+		x.up.Prepared.Confirm(a.had)
+	default:
+		x.up.Prepared.SetAlias(a.alias, a.had)
+	}
+}
+
+// dropOthers closes the aliases that are not what this client calls so. As in evict,
+// no failure can have that skipped.
+func (x *exchange) dropOthers() {
+	for name, st := range x.up.Prepared.Aliases {
+		if p := x.s.named[name]; p == nil || &p.statement.Statement != st {
+			x.dropAlias(name)
+		}
+	}
+}
+
+// deallocated takes in that the statement that was answered was a DEALLOCATE.
+func (x *exchange) deallocated(a *answer) {
+	list := a.frees
+	if a.kind == 'E' && a.st != nil {
+		list = frees(a.st.effect.mentions)
+	}
+	if len(list) == 0 {
+		return
+	}
+	x.s.forgetNamed(list[0])
+	x.up.Prepared.SetAlias(list[0], nil)
+	if a.kind == 'Q' {
+		a.frees = list[1:]
+	}
+}
+
+// frees returns the names that a text deallocates, in their order.
+func frees(names []sqltext.Mention) (list []string) {
+	for _, m := range names {
+		if m.Kind == sqltext.Deallocate {
+			list = append(list, m.Name)
+		}
+	}
+	return list
+}
+
+// mayHavePrepared reports whether the client may have prepared statements by SQL on
+// this upstream, whose names a Parse must not take.
+func (x *exchange) mayHavePrepared() bool {
+	const by = prepares | unclear | opaque
+	return (x.s.pinned()|x.remains.left|x.remains.possible)&by != 0 ||
+		x.asking&(1<<sqltext.Prepare|1<<sqltext.Do|1<<sqltext.Unknown) != 0
+}
+
+// parseReal forwards a Parse with the client's own name, so that PostgreSQL says
+// whether SQL has given that to another.
+func (x *exchange) parseReal(m wire.ParseMessage, st *statement, size int) {
+	name := string(m.Name)
+	x.dropAlias(name)
+	x.up.Prepared.SetAlias(name, &st.Statement)
+	x.due.push(answer{kind: 'P', st: st, name: name, alias: name})
+	x.toUp.keep(size)
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package weir_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// TestNamesOfSQLAndOfTheProtocolAreOne says the same to PostgreSQL and to weir: what
+// Parse has named SQL finds, and the other way round, and a name is given once.
+func TestNamesOfSQLAndOfTheProtocolAreOne(t *testing.T) {
+	t.Parallel()
+	upstream := database(t)
+	g := open(t, upstream, poolOf(2))
+	for name, steps := range map[string][]string{
+		"PREPARE of a name that Parse has given": {
+			"parse s0 protocol", "prepare s0 as select 'sql'", "run s0", "execute s0",
+			"deallocate s0; prepare s0 as select 'sql'; execute s0", "run s0", "parse s0 protocol", "deallocate s0", "run s0",
+		},
+		"Parse of a name that PREPARE has given": {
+			"prepare s0 as select 'sql'", "parse s0 protocol", "run s0",
+			"parse s1 protocol", "run s1", "prepare s1 as select 'sql'", "execute s1", "close s1", "prepare s1 as select 'sql'", "execute s1",
+			"deallocate s0", "parse s0 protocol", "run s0", "execute s0",
+			"deallocate all", "parse s0 last", "run s0", "execute s1", "execute s0",
+		},
+		"Close of a name that PREPARE has given": {
+			"prepare s0 as select 'sql'", "close s0", "execute s0", "parse s0 protocol", "run s0",
+			"begin", "prepare s1 as select 'sql'", "rollback", "execute s1", "parse s1 protocol", "close s1", "parse s1 protocol", "execute s1",
+		},
+		"a failed block": {
+			"parse s0 protocol", "begin", "execute s0", "execute nobody", "execute s0", "run s0", "rollback", "execute s0", "deallocate s0; select 5", "run s0",
+		},
+		"a name of weir's": {"parse s0 protocol", "run s0", "execute weir_1", "deallocate weir_1", "run s0", "parse weir_1 mine", "run weir_1", "execute weir_1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn, err := pgconn.Connect(bounded(t), upstream)
+			if err != nil {
+				t.Fatal(err)
+			}
+			direct, through := hijack(t, conn), g.raw(t)
+			for i, step := range steps {
+				want, got := direct.named(t, step), through.named(t, step)
+				if !slices.Equal(got, want) {
+					t.Fatalf("%q after %q: %q through weir, %q directly", step, steps[:i], got, want)
+				}
+			}
+		})
+	}
+}
+
+// named does one step about a prepared statement, in a group of its own, and returns
+// what is said: rows, and errors with their words.
+func (r *raw) named(t *testing.T, step string) (said []string) {
+	t.Helper()
+	verb, rest, _ := strings.Cut(step, " ")
+	name, value, _ := strings.Cut(rest, " ")
+	switch verb {
+	case "parse":
+		r.send(t, &pgproto3.Parse{Name: name, Query: "select '" + value + "'"}, &pgproto3.Sync{})
+	case "run":
+		r.send(t, &pgproto3.Bind{PreparedStatement: name}, &pgproto3.Execute{}, &pgproto3.Sync{})
+	case "close":
+		r.send(t, &pgproto3.Close{ObjectType: 'S', Name: name}, &pgproto3.Sync{})
+	default:
+		r.query(t, step)
+	}
+	for {
+		m, err := r.front.Receive()
+		if err != nil {
+			t.Fatalf("%s: %v", step, err)
+		}
+		switch m := m.(type) {
+		case *pgproto3.DataRow:
+			said = append(said, string(m.Values[0]))
+		case *pgproto3.ErrorResponse:
+			said = append(said, m.Code+" "+m.Message)
+		case *pgproto3.ReadyForQuery:
+			return append(said, string(m.TxStatus))
+		}
+	}
+}
