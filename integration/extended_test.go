@@ -151,6 +151,11 @@ var extendedScripts = []script{
 		group(1, once("s0", "again"), endGroup),
 		group(1, once("s0", strings.Repeat("z", 400_000)), endGroup),
 	}},
+	{name: "names longer than a buffer", steps: []step{ // PostgreSQL takes an Execute of 10,000 bytes at most
+		group(1, parse(strings.Repeat("s", 9_900), "select length($1::text)"), bind(strings.Repeat("p", 9_900), strings.Repeat("s", 9_900), strings.Repeat("v", 100_000)), execute(strings.Repeat("p", 9_900), 0), endGroup),
+		group(1, parse(strings.Repeat("t", 70_000), "select $1::text"), bind("", strings.Repeat("t", 70_000), "short"), execute("", 0), endGroup),
+		group(1, bind(strings.Repeat("p", 17_000), "nosuch"), endGroup), group(1, once(strings.Repeat("s", 9_900), "after"), endGroup),
+	}},
 	{name: "a thousand executions in one write", steps: []step{
 		group(1, parse("s0", "select $1::text"), endGroup),
 		group(1, repeat(1000, once("s0", strings.Repeat("v", 100))), endGroup),

@@ -340,6 +340,11 @@ func (x *exchange) evict() {
 func (x *exchange) bind(size int) bool {
 	body := x.toUp.body(size)
 	portal, name, rest, err := wire.ReadBind(body)
+	if have := x.toUp.have(size); err != nil && have < min(size, longestText) {
+		x.send()
+		x.toUp.grow(min(size, 2*have)) // its names are longer than the buffer
+		return false
+	}
 	if err != nil {
 		x.refuse(violation("malformed Bind message; the connection is closed"))
 		return true
