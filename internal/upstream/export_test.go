@@ -17,6 +17,9 @@ func SetLookup(t *Target, lookup pgconn.LookupFunc) { t.config.LookupFunc = look
 // machine that stalls brings in neither the next one nor one that was tried.
 func Patient(t *Target) { t.headStart, t.anew = time.Hour, time.Hour }
 
+// VerifyAsLibpq is verifyAsLibpq.
+var VerifyAsLibpq = verifyAsLibpq
+
 // Failed is the error of a login for which a host's addresses gave errs.
 func Failed(host string, errs ...error) error {
 	e := &Error{Database: "shop", Role: "bob"}

@@ -51,6 +51,9 @@ func ParseTarget(dsn string) (*Target, error) {
 	}
 	config.MaxProtocolMessageBodyLen = maxLoginMessage
 	t := &Target{dsn: dsn, config: config, dialer: newDialer(), routes: routes(config), hosts: &Hosts{}, headStart: headStart, anew: anew}
+	for _, r := range t.routes {
+		verifyAsLibpq(r.tls, r.host)
+	}
 	config.Fallbacks = nil
 	if err := t.takeKeys(); err != nil {
 		return nil, fmt.Errorf("the upstream URL cannot be used: %w", err)
