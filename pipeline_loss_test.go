@@ -59,6 +59,7 @@ func TestWhatWasSentTogetherIsNotAskedAgainInPart(t *testing.T) {
 		"with a flush between":  {slices.Concat(group("select 1"), []pgproto3.FrontendMessage{&pgproto3.Flush{}}, group(write)), "E(08007) Z(I) E(08007) Z(I)"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			p.Reset() // nobody has used the upstream before
 			r := g.raw(t)
 			r.query(t, "select 1")
 			r.transcript(t, 1)

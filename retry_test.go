@@ -72,8 +72,9 @@ func TestAReadThatTakesPostgreSQLDownIsAskedAgainOnce(t *testing.T) {
 				until(t, "the statement to run again, or its end", func() bool { return g.retried("read") == 1 })
 			}
 		}
-		if got := r.transcript(t, 1); got != "E(57P01) Z(I)" {
-			t.Errorf("got %q", got)
+		// What was proven to read has an outcome; what was not asked about has none.
+		if got, want := r.transcript(t, 1), []string{"E(57P01) Z(I)", "E(08007) Z(I)"}[lost]; got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 		if n := g.retried("read"); n != want {
 			t.Errorf("it was asked again %d times, want %d", n, want)

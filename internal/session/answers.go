@@ -80,14 +80,15 @@ func (a *answer) ends() bool {
 type answers struct {
 	list []answer
 	head int
-	ends int // how many of those due end in ReadyForQuery
+	ends int  // how many of those due end in ReadyForQuery
+	open bool // the group that the client has sent last has not ended yet
 
 	closes int // how many are faked answers to Close
 }
 
 func (q *answers) reset() {
 	clear(q.list)
-	q.list, q.head, q.ends, q.closes = q.list[:0], 0, 0, 0
+	q.list, q.head, q.ends, q.closes, q.open = q.list[:0], 0, 0, 0, false
 }
 
 func (q *answers) empty() bool { return q.head == len(q.list) }
@@ -146,8 +147,12 @@ func (q *answers) push(a answer) {
 		clear(q.list[n:])
 		q.list, q.head = q.list[:n], 0
 	}
-	if a.ends() {
+	ends := a.ends()
+	if ends {
 		q.ends++
+	}
+	if !a.own() {
+		q.open = !ends
 	}
 	if a.kind == 'C' && a.fate == faked {
 		q.closes++

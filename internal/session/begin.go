@@ -148,10 +148,15 @@ func (x *exchange) opens(a *answer) {
 func (x *exchange) opening() bool { return x.opened && len(x.s.opening) > 0 }
 
 // abandon gives up an upstream that did not begin a block, which only a cancel or
-// an exhausted server explains. Nothing of the client's was executed.
+// an exhausted server explains. Nothing of the group in front of which it stood was
+// executed.
 func (x *exchange) abandon(err *sqlstate.Error) {
 	err.Detail = "It was said to the BEGIN in front of this statement, which was not executed."
+	if x.due.groups() > 1 {
+		err = unknownOutcome(err) // those behind were, without a block
+	}
+	open := x.due.open
 	asked := x.giveUp("it did not begin a transaction: "+err.Message, err)
 	x.s.failBlock()
-	x.answerLost(asked, err)
+	x.answerLost(asked, open, err)
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/weir-pg/weir/internal/loop"
 	"github.com/weir-pg/weir/internal/sqlstate"
-	"github.com/weir-pg/weir/internal/sqltext"
 	"github.com/weir-pg/weir/internal/wire"
 )
 
@@ -50,7 +49,7 @@ type exchange struct {
 	late      *sqlstate.Error // has no more time
 
 	// The requests under way.
-	asking    sqltext.Kinds     // the kinds of their statements
+	stakes    stakes            // what they may have done if the upstream is lost
 	bound     *statement        // what was bound last
 	opened    bool              // the block that was held back is being opened
 	altered   bool              // something sent may have changed what statements mean; see unsure

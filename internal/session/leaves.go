@@ -11,7 +11,7 @@ import (
 // when it is answered, see left.
 func (x *exchange) leaves(e *effect) {
 	x.noteRereads(e)
-	x.asking |= e.kinds
+	x.atStake(e.kinds)
 	x.altered = x.altered || e.alters()
 	x.varied = x.varied || e.varies()
 	x.redefines = x.redefines || e.kinds&redefining != 0

@@ -34,6 +34,7 @@ func (x *exchange) upstreamLost(cause error) {
 	x.s.env.log.Warn("upstream connection lost", "pool", x.pool().name(), "address", x.up.Address(), "pid", x.up.PID(), "error", cause, "client", x.s.describe())
 	inBlock := x.inBlock()
 	broken := x.toClient.pass > 0 // the client has half a message, and the rest will never come
+	open := x.due.open
 	asked := x.giveUp("lost: "+cause.Error(), err)
 	if kept && !broken && bytes.HasSuffix(farewell, endOfFields) {
 		x.sendAway(farewell)
@@ -50,7 +51,7 @@ func (x *exchange) upstreamLost(cause error) {
 	}
 	x.s.lost = inBlock
 	x.s.tries, x.s.losses, x.s.doubt = 0, 0, nil
-	x.answerLost(asked, err)
+	x.answerLost(asked, open, err)
 }
 
 // giveUp drops the upstream with all that is under way there, which is answered
@@ -100,16 +101,21 @@ func (x *exchange) sendAway(farewell []byte) {
 }
 
 // answerLost answers everything that was under way when the upstream was lost:
-// one error a group, and its ReadyForQuery.
-func (x *exchange) answerLost(asked []answer, err *sqlstate.Error) {
+// one error a group, and its ReadyForQuery. A group that is still open, because
+// its Sync has not come, gets its error too where all of it so far was answered:
+// its Sync would commit it.
+func (x *exchange) answerLost(asked []answer, open bool, err *sqlstate.Error) {
 	status := x.s.blockStatus()
-	open := false // a group whose error has been sent and whose end has not come
+	if !open {
+		asked = begun(asked)
+	}
+	told := false // an error has been sent for a group whose end has not come
 	for i := range asked {
 		ends := asked[i].ends()
 		// A Sync that ends the group whose error the client has had already.
 		skipped := i == 0 && x.s.skipping && asked[i].kind == 'S'
 		x.toClient.insert(func(out []byte) []byte {
-			if !open && !skipped {
+			if !told && !skipped {
 				out = wire.AppendError(out, err)
 			}
 			if ends {
@@ -117,13 +123,24 @@ func (x *exchange) answerLost(asked []answer, err *sqlstate.Error) {
 			}
 			return out
 		})
-		open = !ends
+		told = !ends
 	}
-	x.s.skipping = open || x.s.skipping && len(asked) == 0
+	if open && !told && !x.s.skipping {
+		told = true
+		x.toClient.insert(func(out []byte) []byte { return wire.AppendError(out, err) })
+	}
+	x.s.skipping = told || x.s.skipping && len(asked) == 0
 }
 
-// partlyAnswered is why a statement that may only have read was not asked again.
-const partlyAnswered = "A part of the answer had gone to the client, and the rest was lost. Unless a function that was called has written, nothing has changed."
+// begun leaves out what weir itself has sent in front of a message of which
+// nothing was sent: the client has not asked anything with it yet.
+func begun(asked []answer) []answer {
+	n := len(asked)
+	for n > 0 && asked[n-1].own() && !asked[n-1].ends() {
+		n--
+	}
+	return asked[:n]
+}
 
 // connectionLost is the error for a connection to PostgreSQL that has broken.
 func connectionLost(address string) *sqlstate.Error {
@@ -147,23 +164,22 @@ func (x *exchange) lossOf(cause error) *sqlstate.Error {
 	return e
 }
 
-// lossError is lossOf with what is known of the outcome.
+// lossError is lossOf with what is known of the outcome: what is not known for all
+// that was under way is not stated.
 func (x *exchange) lossError(cause error) *sqlstate.Error {
 	e := x.lossOf(cause)
-	e.Detail = "Nothing was under way."
 	x.fatal = nil
-	running := !x.due.empty()
-	switch inBlock := x.inBlock(); {
-	case running && x.asking&(1<<sqltext.Commit|1<<sqltext.PrepareTransaction) != 0,
-		running && !inBlock && x.asking&^reading != 0:
-		return unknownOutcome(e)
-	case inBlock:
+	switch {
+	case !x.inBlock() && (x.synced || x.due.first() != nil && x.due.first().kind == internal):
+		e.Detail = "Nothing was under way."
+	case x.rolledBack():
 		e.Detail = "PostgreSQL has rolled back the transaction."
-	case running:
-		e.Detail = "The answer was lost. Unless a function that was called has written, nothing has changed."
-		if !x.toClient.unsent(x.marks.said) {
-			e.Detail = partlyAnswered
-		}
+	case x.inBlock() || !x.changedNothing():
+		return unknownOutcome(e)
+	case x.toClient.unsent(x.marks.said):
+		e.Detail = "The answer was lost. What was asked only reads: nothing has changed."
+	default:
+		e.Detail = "A part of the answer had gone to the client, and the rest was lost. What was asked only reads: nothing has changed."
 	}
 	return e
 }
@@ -175,9 +191,6 @@ func unknownOutcome(e *sqlstate.Error) *sqlstate.Error {
 	e.Hint = "Look at the data before you ask again. The connection to weir is still open."
 	return e
 }
-
-// reading are the kinds of statements that change nothing by themselves.
-const reading = 1<<sqltext.Select | 1<<sqltext.Show | 1<<sqltext.Empty | 1<<sqltext.Begin | 1<<sqltext.Explain | 1<<sqltext.Rollback
 
 // blockStatus is the state of a client that has no upstream.
 func (s *Session) blockStatus() byte {

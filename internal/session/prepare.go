@@ -158,7 +158,7 @@ const blocking = 1<<sqltext.Begin | 1<<sqltext.Commit | 1<<sqltext.Rollback | 1<
 // mayHaveFailed reports whether what is sent next may meet a failed block, in which
 // PostgreSQL refuses all but its end.
 func (x *exchange) mayHaveFailed() bool {
-	return x.status == wire.Failed || x.due.groups() > 0 && (x.inBlock() || x.asking&blocking != 0)
+	return x.status == wire.Failed || x.due.groups() > 0 && (x.inBlock() || x.stakes.kinds&blocking != 0)
 }
 
 // parsedAside is a name for statements that are wanted for their Parse alone.
@@ -373,6 +373,9 @@ func (x *exchange) bind(size int) bool {
 		return false
 	}
 	var pins reasons
+	if st == nil || st.unseen {
+		x.atStake(1 << sqltext.Unknown)
+	}
 	if st != nil {
 		if ok, done := x.permit(e, size); !ok {
 			return done

@@ -226,7 +226,8 @@ func (x *exchange) ready(size int) {
 	}
 	if x.due.empty() {
 		x.synced = true
-		x.asking, x.rereads = 0, false
+		x.rereads = false
+		x.stakes.settle(x.status)
 		x.redefined()
 		if x.status == wire.Idle {
 			x.altered, x.varied = false, false

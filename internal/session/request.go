@@ -185,6 +185,7 @@ func (x *exchange) forward(typ byte, size int) bool {
 		if pins != 0 || callsNextval(x.toUp.body(size)) {
 			x.uses()
 		}
+		x.atStake(1 << sqltext.Call)
 		x.send()
 		x.toUp.keep(size)
 		x.due.push(answer{kind: 'F', pins: pins})
@@ -301,6 +302,7 @@ func (x *exchange) execute(size int) bool {
 	if st != nil && x.waitsForNames(&st.effect) {
 		return false
 	}
+	x.executes()
 	x.send()
 	x.dropOwnPortal(portal)
 	if st != nil {

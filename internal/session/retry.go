@@ -112,7 +112,7 @@ func (x *exchange) startOver(why observe.Retry, cause error) {
 		x.discardUpstream("lost: " + cause.Error())
 	}
 	x.s.skipping, x.answering, x.healed = false, false, false
-	x.fatal, x.asking = nil, 0
+	x.fatal = nil
 	if why == observe.Read {
 		x.pause(readPause)
 	} else {

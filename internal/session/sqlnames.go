@@ -174,7 +174,7 @@ func frees(names []sqltext.Mention) (list []string) {
 func (x *exchange) mayHavePrepared() bool {
 	const by = prepares | unclear | opaque
 	return (x.s.pinned()|x.remains.left|x.remains.possible)&by != 0 ||
-		x.asking&(1<<sqltext.Prepare|1<<sqltext.Do|1<<sqltext.Unknown) != 0
+		x.stakes.kinds&(1<<sqltext.Prepare|1<<sqltext.Do|1<<sqltext.Unknown) != 0
 }
 
 // parseReal forwards a Parse with the client's own name, so that PostgreSQL says

@@ -137,6 +137,7 @@ func (x *exchange) attach(up *Upstream) bool {
 	up.Attach(x.task)
 	x.up, x.status, x.synced = up, wire.Idle, true
 	x.changes.settled = x.s.settings
+	x.stakes = stakes{}
 	if !up.dated && !x.date() || up.era != x.s.era && !x.live() {
 		return false
 	}
