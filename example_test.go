@@ -49,6 +49,7 @@ func ExampleDo_options() {
 		weir.WithTxOptions(pgx.TxOptions{IsoLevel: pgx.Serializable, AccessMode: pgx.ReadOnly}),
 		weir.WithAttempts(5),
 		weir.WithBackoff(20*time.Millisecond, 500*time.Millisecond),
+		weir.WithPatience(10*time.Second),
 		weir.OnRetry(func(r weir.Retry) { fmt.Println("attempt", r.Attempt, "failed:", r.Err) }),
 	)
 	fmt.Println(total, err)
