@@ -292,7 +292,7 @@ func TestDoEndsWithItsContextWhileItPauses(t *testing.T) {
 	t.Parallel()
 	libraries(t, func(t *testing.T, l *library) {
 		ctx, cancel := context.WithCancel(bounded(t))
-		err := weir.Do(ctx, l, raise, weir.WithBackoff(time.Hour, time.Hour), weir.OnRetry(func(weir.Retry) { cancel() }))
+		err := weir.Do(ctx, l, raise, weir.WithBackoff(time.Hour, time.Hour), weir.WithPatience(0), weir.OnRetry(func(weir.Retry) { cancel() }))
 		if !errors.Is(err, weir.ErrGaveUp) || !errors.Is(err, context.Canceled) || code(err) != "40001" {
 			t.Error(err)
 		}
