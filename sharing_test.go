@@ -23,8 +23,9 @@ import (
 //
 // A step is a client's letter and what it sends: SQL, as a simple query;
 // "prepare NAME SQL" and "run NAME", each a group; "new NAME SQL", both in one;
+// "bare NAME SQL", the same without asking for the columns;
 // "unnamed SQL", which is prepared only, and "rerun", which runs that;
-// "together SQL | NAME SQL", an unnamed and a new one in one write. Where there is a
+// "together SQL | NAME SQL", an unnamed and a new one in one write. Client x is connected to PostgreSQL either way. Where there is a
 // client h, the pool is of two: in its block h keeps the connection on which the
 // others have prepared.
 var sharing = map[string]struct {
@@ -90,6 +91,11 @@ var sharing = map[string]struct {
 		"b set app.tenant to 'a'", "b unnamed select tenant()",
 		"b prepare s set app.tenant to 'b'", "b run s", "b rerun", "c set app.tenant to 'b'", "c unnamed select tenant()", "c rerun",
 	}},
+	"by SQL's EXECUTE": {[]string{
+		"a set role alice", "a prepare s select mine()", "a execute s",
+		"b set role alice", "b prepare s select mine()", "b begin", "b set local role bob", "b execute s", "b rollback",
+		"c set role alice", "c prepare s select mine()", "c set role bob", "c execute s",
+	}},
 	"sent together": {[]string{
 		"a new s select n from falling where n > 0 limit 1",
 		"b together set enable_seqscan to off | s select n from falling where n > 0 limit 1",
@@ -146,6 +152,37 @@ var sharing = map[string]struct {
 	}},
 	"unnamed, elsewhere": {[]string{
 		"a set timezone to 'UTC'", "a prepare z set timezone to 'Asia/Tokyo'", "a unnamed select extract(epoch from timestamptz '2024-07-01')", "h begin", "h select 1", "a run z", "a rerun", "a show timezone", "h rollback",
+	}},
+	"changed by others": {[]string{
+		"a create table w (a int)", "a insert into w values (1)", "a new s select * from w", "x alter table w add b int default 2",
+		"b bare s select * from w", "a begin", "a run s", "a rollback",
+	}},
+	"changed by others, prepared outside a block": {[]string{
+		"a create table w2 (a int)", "a insert into w2 values (1)", "a new s select * from w2", "x alter table w2 add b int default 2",
+		"b prepare s select * from w2", "b begin", "b select 1", "b run s", "b rollback", "b run s", "a begin", "a run s", "a rollback",
+	}},
+	"changed by others, in the first statement of a block": {[]string{
+		"a create table w3 (a int)", "a insert into w3 values (1)", "a new s select * from w3", "x alter table w3 add b int default 2",
+		"b begin", "b bare s select * from w3", "b run s", "b commit", "a run s",
+	}},
+	"changed by others, in a block": {[]string{
+		"a create table w4 (a int)", "a insert into w4 values (1)", "a new s select * from w4", "x alter table w4 add b int default 2",
+		"b begin", "b select 1", "b prepare s select * from w4", "b run s", "b commit", "b run s", "c begin", "c bare s select * from w4", "c commit",
+	}},
+	"changed by others, in a pipeline": {[]string{
+		"a create table w5 (a int)", "a insert into w5 values (1)", "a new s select * from w5", "x alter table w5 add b int default 2",
+		"b together select 1 | s select * from w5", "c together begin | s select * from w5", "c commit", "c run s",
+	}},
+	"changed by others after the client's Parse": {[]string{
+		"a create table w6 (a int)", "a insert into w6 values (1)", "a new s select * from w6",
+		"b new s select * from w6", "b begin", "b select 1", "x alter table w6 add b int default 2", "b run s", "b rollback",
+	}},
+	"changed by others, unnamed": {[]string{
+		"a create table w7 (a int)", "a insert into w7 values (1)", "a unnamed select * from w7", "a rerun", "b unnamed select * from w7", "a unnamed select * from w7", "x alter table w7 add b int default 2",
+		"b unnamed select * from w7", "b rerun",
+	}},
+	"dropped by others": {[]string{
+		"a create table w8 (a int)", "a insert into w8 values (1)", "a new s select * from w8", "b prepare s select * from w8", "b begin", "b select 1", "x drop table w8", "b run s", "b rollback", "c begin", "c select 1", "c bare s select * from w8", "c rollback",
 	}},
 	"savepoint": {[]string{
 		"a set search_path to sa", "a new s select * from st",
@@ -213,15 +250,20 @@ func TestSharedStatementsAreNobodysBusiness(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = admin.Close(bounded(t)) })
 	must(t, admin, named.Replace(sharingSetup))
+	direct := func() *raw { return beside(t, url) }
 	for name, c := range sharing {
 		t.Run(name, func(t *testing.T) {
 			play := func(dial func() *raw) []string {
-				must(t, admin, "drop table if exists w, w2, v, v2, v3, goes, gone")
+				must(t, admin, "drop table if exists w, w2, w3, w4, w5, w6, w7, w8, v, v2, v3, goes, gone")
 				clients := make(map[string]*sharer)
 				var got []string
 				for _, step := range c.steps {
 					who, what, _ := strings.Cut(step, " ")
-					if clients[who] == nil {
+					switch {
+					case clients[who] != nil:
+					case who == "x":
+						clients[who] = &sharer{direct()}
+					default:
 						clients[who] = &sharer{dial()}
 					}
 					got = append(got, step+": "+clients[who].do(t, named.Replace(what)))
@@ -231,13 +273,7 @@ func TestSharedStatementsAreNobodysBusiness(t *testing.T) {
 				}
 				return got
 			}
-			want := play(func() *raw {
-				conn, err := pgconn.Connect(bounded(t), url)
-				if err != nil {
-					t.Fatal(err)
-				}
-				return hijack(t, conn)
-			})
+			want := play(direct)
 			g := one
 			if slices.Contains(c.steps, "h begin") {
 				g = two
@@ -336,6 +372,55 @@ func TestStatementsOfAllClientsAreBounded(t *testing.T) {
 	}
 }
 
+// A statement that others have prepared is asked about before a client uses it in a
+// block. Whatever comes in between is what the client would have seen of its own.
+func TestWhatHappensWhileAStatementIsAskedAboutIsToldOnce(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	g := open(t, url, poolOf(1))
+	testpg.Exec(t, url, "create table t (a int); insert into t values (1)")
+	for name, tt := range map[string]struct {
+		act  func(b *sharer, pid string)
+		want string
+	}{
+		"locked for too long": {func(*sharer, string) {}, `55P03 canceling statement due to lock timeout Z(E)`},
+		"cancelled":           {func(b *sharer, _ string) { g.cancel(t, b.pid, b.secret, false) }, `57014 canceling statement due to user request Z(E)`},
+		"lost":                {func(_ *sharer, pid string) { testpg.Exec(t, url, "select pg_terminate_backend("+pid+")") }, `25P02`},
+	} {
+		for _, begin := range []string{"begin", "begin; select 1"} {
+			a, b, x := &sharer{g.raw(t)}, &sharer{g.raw(t)}, &sharer{beside(t, url)}
+			a.do(t, "new s select * from t")
+			if name == "locked for too long" {
+				b.do(t, "set lock_timeout to '100ms'")
+			}
+			b.do(t, "prepare s select * from t")
+			x.do(t, "begin")
+			x.do(t, "alter table t alter a set not null")
+			b.do(t, begin)
+			b.send(t, running("s", false)...)
+			var pid string
+			until(t, "the client to wait for the lock", func() bool {
+				rows := testpg.Exec(t, url, "select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()")
+				if len(rows) > 0 {
+					pid = rows[0][0]
+				}
+				return len(rows) > 0 || name == "locked for too long"
+			})
+			tt.act(b, pid)
+			if got := b.values(t, 1); !strings.HasPrefix(got, tt.want) || !strings.HasSuffix(got, "Z(E)") {
+				t.Errorf("%s, %s: got %s, want %s", name, begin, got, tt.want)
+			}
+			x.do(t, "rollback")
+			if got, want := b.do(t, "rollback")+b.do(t, "run s"), `Z(I)["1"] Z(I)`; got != want {
+				t.Errorf("%s, %s: afterwards %s, want %s", name, begin, got, want)
+			}
+			for _, s := range []*sharer{a, b, x} {
+				_ = s.Close()
+			}
+		}
+	}
+}
+
 // do sends a step and returns the answer.
 func (s *sharer) do(t *testing.T, what string) string {
 	t.Helper()
@@ -348,6 +433,8 @@ func (s *sharer) do(t *testing.T, what string) string {
 		s.send(t, running(name, false)...)
 	case "new":
 		s.send(t, append([]pgproto3.FrontendMessage{&pgproto3.Parse{Name: name, Query: sql}}, running(name, true)...)...)
+	case "bare":
+		s.send(t, append([]pgproto3.FrontendMessage{&pgproto3.Parse{Name: name, Query: sql}}, running(name, false)...)...)
 	case "unnamed":
 		s.send(t, preparing("", rest)...)
 	case "rerun":
@@ -361,6 +448,16 @@ func (s *sharer) do(t *testing.T, what string) string {
 		s.query(t, what)
 	}
 	return s.values(t, 1)
+}
+
+// beside is a client of PostgreSQL itself.
+func beside(t *testing.T, url string) *raw {
+	t.Helper()
+	conn, err := pgconn.Connect(bounded(t), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hijack(t, conn)
 }
 
 // values reads up to n ReadyForQuery and returns what came, with the names of

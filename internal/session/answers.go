@@ -31,6 +31,8 @@ const (
 type answer struct {
 	kind    byte // the type of the message that asks; internal for weir's own commands
 	fate    fate
+	first   bool                // Bind: the client has never used the statement, and does not know what it returns
+	stamp   uint64              // Bind: when it was sent, where that has to be known; see current
 	unnamed bool                // Parse, Close, Query: the unnamed statement is another after it
 	adds    bool                // Parse: it gave the upstream a named statement
 	name    string              // Parse, Bind, Describe, Close: the client's name for the statement, "" where it has none

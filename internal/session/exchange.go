@@ -68,6 +68,7 @@ type exchange struct {
 	marks     marks
 	answering bool    // part of the present group's answer has gone to the client
 	hurt      *injury // an error that may be healed, from its arrival to the end of its group
+	checks    checks  // whether a statement is current
 	healed    bool    // the present group was sent again; that is done once
 	belted    bool    // up is READ ONLY for what may have run before, see onlyReading
 

@@ -15,6 +15,7 @@ type findings struct {
 	rows      map[string]string // of a query of two columns, while it runs; see rowsFrom
 	long      []string          // the rows whose value PostgreSQL left out because it is long
 	bytes     int               // of the rows
+	changed   bool              // a statement has other columns than when it was prepared
 	columns   uint64            // a hash of what a statement returns; see noteRows
 }
 

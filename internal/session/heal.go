@@ -29,6 +29,7 @@ import (
 // injury is an error that may be healed.
 type injury struct {
 	st   *statement
+	name string // the client's for it, where it is only this name's: it has not used it yet
 	code sqlstate.Code
 	body []byte // of the ErrorResponse, in case it cannot be healed
 
@@ -40,6 +41,9 @@ func (x *exchange) wounded(a *answer, code sqlstate.Code, body []byte) bool {
 	switch {
 	case x.healable(a, code, body):
 		x.hurt = &injury{st: a.st, code: code}
+		if a.first {
+			x.hurt.name = a.name
+		}
 	case x.conflicts(code):
 		x.hurt = &injury{code: code, undone: true}
 	default:
@@ -68,6 +72,23 @@ func (x *exchange) healable(a *answer, code sqlstate.Code, body []byte) bool {
 		!x.healed && !x.inBlock() && !x.answering &&
 		x.due.groups() == 1 && x.due.list[len(x.due.list)-1].kind == 'S' &&
 		x.toUp.replayable()
+}
+
+// halfDescribed reports whether the parameters of a statement, which have come, are
+// followed by an error that is healed. PostgreSQL finds out about the columns after
+// it has told them, and sends both together (exec_describe_statement_message).
+func (x *exchange) halfDescribed(size int) bool {
+	p, a := &x.toClient, x.due.real()
+	if a == nil || a.kind != 'D' || !p.whole(size) {
+		return false
+	}
+	rest := p.buf[p.seen+size : p.fill]
+	typ, n, ok, err := wire.Header(rest)
+	if err != nil || !ok || typ != wire.ErrorResponse || n > len(rest) {
+		return false
+	}
+	body := rest[wire.HeaderSize:n]
+	return x.healable(a, sqlstate.Code(wire.Field(body, wire.FieldCode)), body)
 }
 
 // planChanged reports whether an error says that a statement gives other
@@ -118,13 +139,14 @@ func (x *exchange) renew(hurt *injury) bool {
 	// one with the new columns. Those who have the old one keep it, so that
 	// PostgreSQL tells them.
 	d := x.s.env.dictionary
-	var fresh *statement
-	if hurt.st.alone {
-		fresh = d.copyOf(hurt.st)
-	} else {
-		fresh = d.intern([]byte(hurt.st.Text), []byte(hurt.st.OIDs), hurt.st.meaning, hurt.st.quoting)
-	}
+	fresh := x.fresh(hurt.st)
 	defer d.release(fresh)
+	if p := x.s.named[hurt.name]; p != nil && p.statement == hurt.st {
+		d.hold(fresh)
+		d.release(hurt.st)
+		p.statement = fresh
+		return true
+	}
 	if !x.toUp.takesDescribe() && !x.sameRows(hurt.st, fresh) {
 		return false
 	}
@@ -136,6 +158,14 @@ func (x *exchange) renew(hurt *injury) bool {
 		}
 	}
 	return true
+}
+
+// fresh returns a statement in place of one that was retired, charged to the client.
+func (x *exchange) fresh(st *statement) *statement {
+	if st.alone {
+		return x.s.env.dictionary.copyOf(st)
+	}
+	return x.s.env.dictionary.intern([]byte(st.Text), []byte(st.OIDs), st.meaning, st.quoting)
 }
 
 // sameRows asks the upstream what fresh returns, and compares it with what the

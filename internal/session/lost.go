@@ -58,7 +58,7 @@ func (x *exchange) upstreamLost(cause error) {
 // with err, and returns what that is.
 func (x *exchange) giveUp(why string, err *sqlstate.Error) (asked []answer) {
 	for _, a := range x.due.list[x.due.head:] {
-		if a.kind != 'S' || !a.ignored && !a.own() {
+		if x.checks.st == nil && (a.kind != 'S' || !a.ignored && !a.own()) { // else weir alone asked, of a block that is lost
 			asked = append(asked, a)
 		}
 	}

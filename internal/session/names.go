@@ -38,6 +38,9 @@ func (s *Session) setNamed(name string, p *prepared) {
 		s.named = make(map[string]*prepared)
 	}
 	s.named[name], p.name, p.span = p, name, s.span
+	if p.at == 0 {
+		p.at = s.env.dictionary.clock.Add(1)
+	}
 	s.bytes += p.size()
 }
 

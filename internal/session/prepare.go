@@ -146,7 +146,7 @@ func (x *exchange) parseNamed(m wire.ParseMessage, st *statement, size int) bool
 	}
 	x.due.push(answer{kind: 'P', adds: !has, st: st, name: name})
 	if !has {
-		x.up.Prepared.Add(&st.Statement)
+		x.adds(st)
 	}
 	x.parseAs(st.Name, m, size)
 	return true
@@ -272,6 +272,12 @@ func (x *exchange) parseTwice(m wire.ParseMessage, size int) {
 	x.parseAs(taken.Name, m, size)
 }
 
+// adds notes that the upstream gets st.
+func (x *exchange) adds(st *statement) {
+	x.up.Prepared.Add(&st.Statement)
+	x.up.Prepared.Stamp(&st.Statement, x.s.env.dictionary.clock.Load())
+}
+
 // ensure adds a Parse of st in front of the next message if the upstream does
 // not have it. If it fails, that is the failure of the message.
 func (x *exchange) ensure(st *statement) {
@@ -280,12 +286,12 @@ func (x *exchange) ensure(st *statement) {
 	}
 	x.pool().stats.Parses.Add(x.shard(), 1)
 	back := x.asPrepared(st)
-	x.up.Prepared.Add(&st.Statement)
+	x.adds(st)
 	x.due.push(answer{kind: 'P', fate: swallowed, adds: true, st: st})
 	x.toUp.insert(func(out []byte) []byte {
 		return wire.AppendParse(out, st.Name, st.Text, []byte(st.OIDs))
 	})
-	if back != nil {
+	if back != "" {
 		x.runOwn(back)
 	}
 }
@@ -315,7 +321,7 @@ func (x *exchange) ensureUnnamed() {
 		x.toUp.insert(func(out []byte) []byte {
 			return wire.AppendParse(out, "", st.Text, []byte(st.OIDs))
 		})
-		if back != nil {
+		if back != "" {
 			x.runOwn(back)
 		}
 	}
@@ -353,7 +359,10 @@ func (x *exchange) bind(size int) bool {
 	if x.unsettled(name, p) {
 		return false
 	}
-	st = x.ownIfUnsure(st, p)
+	st, ok, done := x.current(x.ownIfUnsure(st, p), p, size)
+	if !ok {
+		return done
+	}
 	var e *effect
 	if st != nil {
 		if x.waitsForNames(&st.effect) {
@@ -394,7 +403,8 @@ func (x *exchange) bind(size int) bool {
 	} else {
 		x.prepare(st, name)
 	}
-	x.due.push(answer{kind: 'B', st: st, pins: pins, name: p.kept(), portal: was})
+	x.due.push(answer{kind: 'B', st: st, pins: pins, name: p.kept(), portal: was, first: p.firstUse(), stamp: x.checks.at})
+	x.checks.at = 0
 	x.rename(wire.Bind, size, wire.HeaderSize+len(portal)+1, name, st)
 	return true
 }
@@ -499,7 +509,10 @@ func (x *exchange) describe(size int) bool {
 	if st != nil && x.waitsForNames(&st.effect) {
 		return false
 	}
-	st = x.ownIfUnsure(st, p)
+	st, ok, done := x.current(x.ownIfUnsure(st, p), p, size)
+	if !ok {
+		return done
+	}
 	x.send()
 	if st != nil {
 		x.align(st.effect.mentions, false)

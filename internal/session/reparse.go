@@ -30,11 +30,11 @@ var parsed = []string{
 const keptPrefix = "weir."
 
 // asPrepared gives the upstream, as far as the next Parse, the settings under which
-// st was prepared. It returns the SQL that ends that, nil where nothing differs.
-func (x *exchange) asPrepared(st *statement) (back []byte) {
+// st was prepared. It returns the SQL that ends that, "" where nothing differs.
+func (x *exchange) asPrepared(st *statement) (back string) {
 	unknown := x.varied || x.changes.touched || x.s.pinned()&(parameters|opaque) != 0
 	if st.meaning == x.s.meaning && !unknown || unaffected&(1<<st.kind) != 0 || x.status == wire.Failed {
-		return nil
+		return ""
 	}
 	there, here := Settings{unique.Make(st.meaning)}, Settings{unique.Make(x.s.meaning)}
 	if !unknown {
@@ -56,7 +56,7 @@ func (x *exchange) asPrepared(st *statement) (back []byte) {
 
 // localSettings returns the SQL that takes a transaction from some settings to
 // others. As in script.full, who one is ends first and begins last.
-func localSettings(from, to Settings) []byte {
+func localSettings(from, to Settings) string {
 	l := localScript{sql: []byte("SELECT ")}
 	_, before := from.anonymous()
 	_, after := to.anonymous()
@@ -69,9 +69,9 @@ func localSettings(from, to Settings) []byte {
 		switch {
 		case !ok && !same:
 			l.identify(to)
-			return l.sql
+			return string(l.sql)
 		case !ok:
-			return l.sql
+			return string(l.sql)
 		case slices.Contains(identity[:], name):
 		case wanted:
 			l.set(name, quoteValue(value))
@@ -83,7 +83,7 @@ func localSettings(from, to Settings) []byte {
 
 // keepSettings returns the SQL that keeps what is in force, and takes the
 // transaction to some settings.
-func keepSettings(names []string, to Settings) []byte {
+func keepSettings(names []string, to Settings) string {
 	l := localScript{sql: []byte("SELECT ")}
 	for _, name := range slices.Concat(names, identity[:]) {
 		l.set(keptPrefix+name, "pg_catalog.concat('=',pg_catalog.current_setting("+quoteValue(name)+",true))")
@@ -97,17 +97,17 @@ func keepSettings(names []string, to Settings) []byte {
 		}
 	}
 	l.identify(to)
-	return l.sql
+	return string(l.sql)
 }
 
 // keptSettings returns the SQL that takes the transaction back.
-func keptSettings(names []string) []byte {
+func keptSettings(names []string) string {
 	l := localScript{sql: []byte("SELECT ")}
 	l.anybody()
 	for _, name := range slices.Concat(names, identity[:]) {
 		l.set(name, "pg_catalog.substr(pg_catalog.current_setting("+quoteValue(keptPrefix+name)+"),2)")
 	}
-	return l.sql
+	return string(l.sql)
 }
 
 // localScript is a SELECT that changes settings for the transaction.
@@ -148,12 +148,12 @@ const aside = namePrefix + "="
 
 // runOwn runs SQL of weir's own in the client's group. It leaves the unnamed
 // statement alone.
-func (x *exchange) runOwn(sql []byte) {
+func (x *exchange) runOwn(sql string) {
 	for _, kind := range [...]byte{'P', 'B', 'E', 'C', 'C'} {
 		x.due.push(answer{kind: kind, fate: swallowed})
 	}
 	x.toUp.insert(func(out []byte) []byte {
-		out = wire.AppendParse(out, aside, string(sql), noOIDs)
+		out = wire.AppendParse(out, aside, sql, noOIDs)
 		out = wire.AppendExecute(wire.AppendBind(out, aside, aside), aside)
 		out = wire.AppendTarget(out, wire.Close, wire.Portal, aside)
 		return wire.AppendTarget(out, wire.Close, wire.Statement, aside)

@@ -16,6 +16,10 @@ import (
 func (x *exchange) reply(typ byte, size int) bool {
 	p := &x.toClient
 	x.dying = false
+	if typ == wire.ParameterDescription && x.halfDescribed(size) {
+		p.discard(size)
+		return true
+	}
 	if x.due.faked() && typ != wire.ErrorResponse && typ != wire.ParameterStatus {
 		x.fake()
 	}
@@ -317,6 +321,7 @@ func (x *exchange) failure(size int) {
 	if a != nil && a.st != nil && planChanged(code, body) {
 		// The client may answer by preparing the text again.
 		x.s.env.dictionary.retire(a.st)
+		x.found.changed = true
 	}
 	if x.onStandby(code) && !x.wrote(code) {
 		x.pool().leaveStandby(x.up.Address())

@@ -132,7 +132,8 @@ func (x *exchange) sync(size int) bool {
 	x.s.skipping = false
 	x.toUp.keep(size)
 	x.pushSync(answer{kind: 'S', ignored: x.copying})
-	x.barrier = x.barrier || x.unsettledListening()
+	x.barrier = x.barrier || x.checks.holds || x.unsettledListening()
+	x.checks.holds = false
 	return true
 }
 

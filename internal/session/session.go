@@ -128,6 +128,8 @@ type prepared struct {
 	*statement
 
 	name string // set by setNamed
+	at   uint64 // when the client prepared it, by the dictionary's clock; set by setNamed
+	used bool   // the client has bound it
 	// rows is a hash of the columns that the client was last told the statement
 	// returns, 0 where it was not told.
 	rows uint64

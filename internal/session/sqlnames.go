@@ -93,7 +93,7 @@ func (x *exchange) align(names []sqltext.Mention, query bool) (prepared bool) {
 		x.toUp.insert(func(out []byte) []byte {
 			return wire.AppendParse(out, m.Name, want.Text, []byte(want.OIDs))
 		})
-		if back != nil {
+		if back != "" {
 			x.runOwn(back)
 		}
 		prepared = true

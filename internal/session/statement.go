@@ -74,6 +74,10 @@ type Dictionary struct {
 	// its text after gets a new one.
 	schema atomic.Uint64
 
+	// clock counts what clients have named: what an upstream has is older or
+	// newer than a client's statement by it.
+	clock atomic.Uint64
+
 	held  atomic.Int64 // bytes of the statements that clients have; changed under mu
 	limit atomic.Int64 // on held
 

@@ -38,6 +38,8 @@ func (x *exchange) succeeded() {
 		}
 		x.up.Prepared.Confirm(&a.st.Statement)
 		a.st.proven.Store(true)
+	case a.stamp != 0:
+		x.up.Prepared.Stamp(&a.st.Statement, a.stamp)
 	case a.prev != nil:
 		d.release(a.prev.statement)
 	}

@@ -26,6 +26,7 @@ type Upstream struct {
 	settings Settings // what it has been given beyond what it started with
 	mover    uint32   // the client whose currval and lastval it remembers, by process id; 0: nobody's
 	quoting  quoting  // how it reads texts, as far as it has said
+	holder   uint32   // the client that had it last, by process id
 	mixed    bool     // it may remember several clients'
 	bounded  bool     // it started with weir's own statement_timeout
 	relieved bool     // that is lifted for the session, beside settings; see relieve
@@ -138,6 +139,10 @@ func (x *exchange) attach(up *Upstream) bool {
 	x.up, x.status, x.synced = up, wire.Idle, true
 	x.changes.settled = x.s.settings
 	x.stakes = stakes{}
+	if up.holder != x.s.key.pid {
+		up.holder = x.s.key.pid
+		up.Prepared.Disown()
+	}
 	if !up.dated && !x.date() || up.era != x.s.era && !x.live() {
 		return false
 	}
@@ -176,7 +181,7 @@ func (x *exchange) detach() *Upstream {
 	reports := x.changes.reports // are of the group, which may go on elsewhere
 	x.changes = x.changes.forgotten()
 	x.changes.reports = reports
-	x.remains = remains{}
+	x.remains, x.checks = remains{}, checks{}
 	x.s.setPin(0)
 	x.s.yieldPlace()
 	x.copy = copyIn{}

@@ -31,6 +31,18 @@ type Prepared struct {
 type slot struct {
 	statement *Statement
 	confirmed bool
+	age       uint64
+}
+
+// someStatement stands for a statement that nobody knows.
+var someStatement Statement
+
+// Disown notes that somebody else uses the connection from now on: what its unnamed
+// statement is means nothing to them.
+func (p *Prepared) Disown() {
+	if p.Unnamed != nil {
+		p.Unnamed = &someStatement
+	}
 }
 
 // Limit sets how many named statements the upstream may hold.
@@ -63,6 +75,23 @@ func (p *Prepared) Confirm(s *Statement) {
 	if e, ok := p.entries[s]; ok {
 		e.Value.(*slot).confirmed = true
 	}
+}
+
+// Stamp notes as of when what the upstream has of s is known to be right, in the
+// counting of its owner.
+func (p *Prepared) Stamp(s *Statement, age uint64) {
+	if e, ok := p.entries[s]; ok {
+		e.Value.(*slot).age = age
+	}
+}
+
+// Age returns what Stamp noted last.
+func (p *Prepared) Age(s *Statement) (age uint64, has bool) {
+	e, ok := p.entries[s]
+	if !ok {
+		return 0, false
+	}
+	return e.Value.(*slot).age, true
 }
 
 // Remove notes that the upstream does not have s.
