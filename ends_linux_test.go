@@ -3,6 +3,7 @@
 package weir_test
 
 import (
+	"errors"
 	"net"
 	"strings"
 	"testing"
@@ -154,7 +155,7 @@ func floods(t *testing.T, r *raw, m pgproto3.FrontendMessage) {
 		_ = r.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
 		_, err = r.Write(b)
 	}
-	if ne, ok := err.(net.Error); !ok || !ne.Timeout() {
+	if ne, ok := errors.AsType[net.Error](err); !ok || !ne.Timeout() {
 		t.Errorf("the flood ended with %v", err)
 	}
 }

@@ -142,12 +142,17 @@ func (g *Gateway) accept(l net.Listener) {
 
 // notAccepted makes room where there are no descriptors left, and says so.
 func (g *Gateway) notAccepted(l net.Listener, err error) {
-	what := "cannot accept a client"
-	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
-		what = "cannot accept a client: no file descriptor is left; raise weir's limit on open files (ulimit -n, LimitNOFILE= of systemd) or lower max_clients"
-		g.logins.makeRoom()
+	say := func(n int) {
+		g.log.Error("cannot accept a client", "address", l.Addr().String(), "error", err, "times", n)
 	}
-	g.said.accept.Tell(func(n int) { g.log.Error(what, "address", l.Addr().String(), "error", err, "times", n) })
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		g.logins.makeRoom()
+		say = func(n int) {
+			g.log.Error("cannot accept a client: no file descriptor is left; raise weir's limit on open files (ulimit -n, LimitNOFILE= of systemd) or lower max_clients",
+				"address", l.Addr().String(), "error", err, "times", n)
+		}
+	}
+	g.said.accept.Tell(say)
 }
 
 // enter begins a client's login. It returns nil where that cannot be, and the

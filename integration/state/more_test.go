@@ -135,10 +135,12 @@ func (m maker) namespace(who int) string {
 // itself would wait for.
 func (m maker) twoPhases(who int) string {
 	gid := fmt.Sprintf("'%s gid %d'", thisSide, who)
-	return strings.Join([]string{m.of("begin", "start transaction", "begin isolation level serializable"),
+	return strings.Join([]string{
+		m.of("begin", "start transaction", "begin isolation level serializable"),
 		m.of("insert into public.own"+strconv.Itoa(who)+" (n) values (9)", "set app.tenant = '"+mine(who)+"'", "set local work_mem = '8MB'", "select pg_try_advisory_xact_lock(1)",
 			"create temp table t (whose text)", "notify news, 'never'", "select 1", "select pg_try_advisory_lock(2)", "declare c cursor with hold for select 1"),
-		"prepare transaction " + gid, m.of("commit", "rollback", "show work_mem"), "rollback", m.of("commit", "rollback") + " prepared " + gid}, "\n")
+		"prepare transaction " + gid, m.of("commit", "rollback", "show work_mem"), "rollback", m.of("commit", "rollback") + " prepared " + gid,
+	}, "\n")
 }
 
 // failingGroup begins with what has an effect and ends in an error, or not.

@@ -104,7 +104,7 @@ func (c *turn) refuse(e *sqlstate.Error) {
 		return
 	}
 	stop := context.AfterFunc(c.ctx, func() {
-		if context.Cause(c.ctx) == ErrMakeRoom {
+		if errors.Is(context.Cause(c.ctx), ErrMakeRoom) {
 			_ = c.SetDeadline(time.Unix(1, 0)) // in the past
 		}
 	})

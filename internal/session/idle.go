@@ -38,17 +38,17 @@ func (x *exchange) unrest() bool {
 		return x.forgetSettings()
 	}
 	rest := up.settings
-	var sql string
+	var sql strings.Builder
 	for _, name := range resting {
 		var value *string
 		if rest, value = rest.without(name); value != nil {
-			sql += "RESET " + name + ";"
+			sql.WriteString("RESET " + name + ";")
 		}
 	}
-	if sql == "" {
+	if sql.Len() == 0 {
 		return true
 	}
-	if err := x.command(sql); err != nil {
+	if err := x.command(sql.String()); err != nil {
 		x.discardUpstream("it did not take a client's time-outs back: " + err.Error())
 		return false
 	}

@@ -32,6 +32,7 @@ func Mentions[T Text](text T) (list []Mention) {
 			if name, ok := h.executed(s.Kind); ok {
 				list = append(list, Mention{Execute, kept(name)})
 			}
+		default: // names none
 		}
 		at = following
 	}
