@@ -333,13 +333,16 @@ func TestANewcomerIsToldWhyThereIsNoConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = stranger.Close(context.Background()) })
-	for name, c := range map[string]struct{ upstream, code, saying, reason string }{
-		"PostgreSQL is full": {full, "53300", "weir refused", "queue_timeout"},
-		"PostgreSQL is down": {nowhere(t), "08006", "cannot reach PostgreSQL", "upstream_down"},
+	for name, c := range map[string]struct {
+		upstream, code, saying, reason string
+		wait                           time.Duration
+	}{
+		"PostgreSQL is full": {full, "53300", "weir refused", "queue_timeout", patience},
+		"PostgreSQL is down": {nowhere(t), "08006", "cannot reach PostgreSQL", "upstream_down", time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := open(t, c.upstream, waits(patience))
+			g := open(t, c.upstream, waits(c.wait))
 			began := time.Now()
 			_, err := g.try(t)
 			if code(err) != c.code || !strings.Contains(err.Error(), c.saying) {

@@ -21,12 +21,13 @@ func (p *Pool[C]) timeout(taken int) error {
 
 // Hopeless is the error for somebody who has waited for that long in a pool that has
 // no connection, and cannot open one for a reason that is known: nil if there is one,
-// or if it is not known yet. Others may have waited for less.
+// if it is not known yet, or if PostgreSQL is down, which is what waiting is for.
+// Others may have waited for less.
 func (p *Pool[C]) Hopeless(waited time.Duration) error {
 	p.mu.Lock()
 	open, failed := p.openLocked(), p.fault != nil
 	p.mu.Unlock()
-	if open > 0 || !failed && p.server().refusal() == nil {
+	if open > 0 || !failed || p.server().refusal() != nil {
 		return nil
 	}
 	return p.unserved(0, waited)

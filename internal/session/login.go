@@ -22,8 +22,8 @@ var nextLoop atomic.Uint32
 // caller tells it and closes the connection.
 //
 // The wait for PostgreSQL, which the first client of a pool may have, counts
-// against the pool's acquire timeout, not against the client's login. Where it is
-// known why the pool can have no connection, it ends after newcomerPatience.
+// against the pool's acquire timeout, not against the client's login. Where
+// PostgreSQL has no room for the pool's first connection, it ends after newcomerPatience.
 func (e *Env) Welcome(ctx context.Context, p *Pool, login *auth.Login, raw loop.Swapper) error {
 	settings, err := startSettings(login)
 	if err != nil {
