@@ -197,12 +197,12 @@ func TestProbesRunOnlyWhereAReasonMayHaveEnded(t *testing.T) {
 		probes int
 	}{
 		{"insert into rows values (1)", 0},
-		{"alter table rows add x int", 0},
+		{"alter table rows add x int", 0 + 1}, // and once for what functions there are
 		{"select pg_advisory_lock(7)", 0},
 		{"close all", 0},
 		{"select pg_advisory_unlock(8)", 1},
-		{"create temp table t (n int)", 1},
-		{"alter table rows add y int", 1},
+		{"create temp table t (n int)", 1 + 1},
+		{"alter table rows add y int", 1 + 1},
 	} {
 		before := transactions(t, conn)
 		must(t, conn, c.sql)

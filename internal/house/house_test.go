@@ -37,6 +37,7 @@ var arrows = map[string][]string{
 	"internal/observe":  {"internal/sqlstate", "internal/wire"},
 	"internal/pgserver": {"internal/sqlstate", "internal/wire"},
 	"internal/sqltext":  {"internal/sqlstate", "internal/wire"},
+	"internal/routine":  {"internal/sqltext"},
 
 	// The life of a connection, floor by floor.
 	"internal/loop":     {"internal/sqlstate", "internal/wire"},
@@ -45,7 +46,7 @@ var arrows = map[string][]string{
 	"internal/pool":     {"internal/sqlstate", "internal/loop", "internal/upstream"},
 	"internal/session": {
 		"internal/sqlstate", "internal/wire", "internal/auth", "internal/config", "internal/observe", "internal/sqltext",
-		"internal/loop", "internal/upstream", "internal/pool", "internal/listen",
+		"internal/loop", "internal/upstream", "internal/pool", "internal/listen", "internal/routine",
 	},
 
 	// What reads snapshots.

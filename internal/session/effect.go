@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/weir-pg/weir/internal/routine"
 	"github.com/weir-pg/weir/internal/sqltext"
 )
 
@@ -35,13 +36,20 @@ type effect struct {
 	vacates   []string // databases that nobody may be connected to while it runs
 	hinges    quoting  // what would make all of this uncertain
 	rereads   bool     // it may change how later texts are read
+	anybody   bool     // it may have changed who the session is, or any setting that a program made up
+	makes     bool     // it makes relations, types or routines
+	unbound   bool     // it uses relations whose names it is given
+	defines   bool     // it makes, changes or drops anything that has a name
+
+	calls []string       // names that code in it mentions, beside its own
+	made  routine.Effect // what routines leave that it makes
 
 	mentions []sqltext.Mention // the prepared statements that it names
 }
 
 // unread is the effect of a text that is too long to be read whole, or that cannot
 // be read with certainty.
-var unread = effect{kinds: 1 << sqltext.Unknown, sets: true, touches: true, pins: unclear, unpins: provable, hinges: anyhow, rereads: true, uses: true, reads: true}
+var unread = effect{kinds: 1 << sqltext.Unknown, sets: true, touches: true, pins: unclear, unpins: provable, hinges: anyhow, rereads: true, uses: true, reads: true, anybody: true, makes: true, defines: true}
 
 // touching are the kinds that change settings.
 const touching = 1<<sqltext.Set | 1<<sqltext.Reset | 1<<sqltext.ResetAll | 1<<sqltext.SetCharacteristics
@@ -80,9 +88,6 @@ func effectOf(text []byte, r quoting) effect {
 	if sum.Kinds&(touching|1<<sqltext.SetLocal|1<<sqltext.DiscardAll) != 0 {
 		e.addSets(text)
 	}
-	if sum.Kinds.Has(sqltext.Do) {
-		e.sets, e.touches = true, true // its body is code
-	}
 	if sum.Flags&sqltext.SetConfig != 0 {
 		e.addSetConfigs(text)
 	}
@@ -97,6 +102,22 @@ func effectOf(text []byte, r quoting) effect {
 	e.tentative = e.pins&^(locks|sequences) == 0 && sum.Flags&sqltext.AdvisoryWait == 0
 	e.unpins = removing.of(sum)
 	e.rereads = e.rereads || sum.Kinds&unseen != 0
+	e.makes = sum.Kinds&defining != 0 || sum.Kinds&(1<<sqltext.Select|1<<sqltext.With|1<<sqltext.ExplainAnalyze) != 0 && contains(text, "into")
+	e.defines = sum.Kinds&(defining|1<<sqltext.Unknown) != 0
+	if sum.Kinds.Has(sqltext.Do) {
+		if e.addDo(text); e.hinges&r != 0 {
+			return unread
+		}
+	}
+	if sum.Flags&sqltext.Runs != 0 {
+		e.addCode(routine.Read("sql", string(text)))
+	}
+	if sum.Kinds.Has(sqltext.CreateRoutine) {
+		e.made = routinesIn(text)
+		if sum.Count > 1 {
+			e.addRoutine(e.made) // it may be called in the same text
+		}
+	}
 	return e
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weir-pg/weir/internal/loop"
+	"github.com/weir-pg/weir/internal/routine"
 	"github.com/weir-pg/weir/internal/sqlstate"
 	"github.com/weir-pg/weir/internal/wire"
 )
@@ -56,6 +57,8 @@ type exchange struct {
 	varied    bool              // something sent may have changed settings
 	ownPortal bool              // the unnamed portal is what has opened it
 	redefines bool              // the transaction may have changed the schema
+	defines   bool              // the transaction may have changed what routines there are
+	made      routine.Effect    // what routines leave that it has made
 	rereads   bool              // they may change how PostgreSQL reads later texts
 	vacated   []string          // databases that were freed for them
 	aims      []aim             // upstreams at which signals of this client may be on their way
@@ -102,6 +105,8 @@ func (x *exchange) run() {
 			x.refuse(&farewell)
 		case x.up != nil && x.changes.touched && x.between():
 			x.learn()
+		case x.up != nil && x.finished() && x.catalogDue():
+			x.readCatalog()
 		case x.up != nil && x.finished():
 			x.letGo()
 		case x.up == nil && x.atRest(moved):

@@ -12,6 +12,7 @@ type changes struct {
 	reported map[string]string // the parameters that were, as PostgreSQL had reported them before
 	touched  bool              // some may have been changed that PostgreSQL does not report
 	hidden   []string          // those of them that have to be asked for by name
+	anybody  bool              // who the session is, and whatever a program made up, has to be asked for too
 	former   Settings          // the client's before DISCARD ALL, until PostgreSQL has reported what it changed; else zero
 	reports  []byte            // of DISCARD ALL, for the end of the group
 

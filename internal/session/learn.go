@@ -54,8 +54,14 @@ func (x *exchange) learn() {
 		x.unlearned(names, err)
 		return
 	}
-	x.changes.touched, x.changes.hidden = false, nil
+	names, unheard := x.anybody(names)
+	x.changes.touched, x.changes.hidden, x.changes.anybody = false, nil, false
 	x.changes.long = append(x.found.long, tooMany(has)...)
+	for _, name := range unheard {
+		if has[name] == "" {
+			delete(has, name) // it was never set here, or taken back
+		}
+	}
 	wants := x.s.start.values()
 	x.unrelieve(has)
 	x.up.settings = settingsOf(has)
@@ -116,6 +122,23 @@ func tooMany(has map[string]string) (names []string) {
 		names = append(names, longest)
 	}
 	return names
+}
+
+// anybody returns the names that have to be asked for with those of every setting
+// that a program has made up in the pool and of who the session is, where what was
+// sent may have changed any; and those of them that nobody has mentioned.
+func (x *exchange) anybody(names []string) (all, unheard []string) {
+	p := x.pool()
+	p.madeUp.add(names)
+	if !x.changes.anybody {
+		return names, nil
+	}
+	for _, name := range p.madeUp.list() {
+		if !slices.Contains(names, name) {
+			unheard = append(unheard, name)
+		}
+	}
+	return append(append(names, identity[:]...), unheard...), unheard
 }
 
 // inquire asks the upstream for its settings, and by name for those that

@@ -3,6 +3,7 @@
 package session
 
 import (
+	"github.com/weir-pg/weir/internal/routine"
 	"github.com/weir-pg/weir/internal/sqltext"
 	"github.com/weir-pg/weir/internal/wire"
 )
@@ -19,6 +20,8 @@ func (x *exchange) leaves(e *effect) {
 	x.changes.touched = x.changes.touched || e.touches || x.changes.unlearned
 	x.changes.unlearned = false
 	x.changes.hidden = append(x.changes.hidden, e.hidden...)
+	x.changes.anybody = x.changes.anybody || e.anybody
+	x.made, x.defines = x.made.With(e.made), x.defines || e.defines
 	x.noteListening(e)
 	if e.vacates != nil {
 		x.vacate(e.vacates)
@@ -34,6 +37,15 @@ func (x *exchange) leaves(e *effect) {
 
 // redefining are the kinds that may change what other statements return.
 const redefining = 1<<sqltext.DDL | 1<<sqltext.CreateRoutine | 1<<sqltext.Do | 1<<sqltext.Call | 1<<sqltext.Unknown
+
+// defined notes, at the end of a transaction, that it may have changed what routines
+// there are, or what calls them.
+func (x *exchange) defined() {
+	if x.defines && x.status == wire.Idle {
+		x.defines, x.made = false, routine.Effect{}
+		x.s.env.dictionary.defined.Add(1)
+	}
+}
 
 // redefined notes, at the end of a transaction, that it may have changed the
 // schema. Not before: until then, others still prepare by the old one.

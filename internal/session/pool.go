@@ -51,6 +51,8 @@ type Pool struct {
 	opening  atomic.Int64        // connects in flight, until their connection is in open
 	era      atomic.Pointer[era] // of connections that are opened now; never nil
 	eraKnown atomic.Bool         // its defaults are known
+	madeUp   madeUp              // the settings that programs have made up
+	catalog  catalog             // what the database's routines leave behind
 
 	mu        sync.Mutex
 	suspected map[uint64]time.Time   // guarded by mu; hashes of texts, and when they were noted, see readonly.go

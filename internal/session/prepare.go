@@ -47,13 +47,14 @@ func (x *exchange) parse(size int) bool {
 		x.s.env.dictionary.release(st)
 		return false
 	}
+	e := x.effectOf(st)
 	if x.due.between() {
-		if ok, done := x.permit(&st.effect, size); !ok {
+		if ok, done := x.permit(e, size); !ok {
 			x.s.env.dictionary.release(st)
 			return done
 		}
 	}
-	if st.effect.waits() && !x.relieve() {
+	if e.waits() && !x.relieve() {
 		x.s.env.dictionary.release(st)
 		return true
 	}

@@ -5,6 +5,8 @@ package session
 import (
 	"strconv"
 	"strings"
+
+	"github.com/weir-pg/weir/internal/upstream"
 )
 
 // probes ask PostgreSQL for the reasons that it can tell, in the order of their
@@ -34,7 +36,35 @@ func (x *exchange) probe() (reasons, error) {
 			shown |= 1 << i
 		}
 	}
+	if count, ok := rows[preparedKey]; ok && err == nil && count != strconv.Itoa(x.up.Prepared.Len()) {
+		err = x.recount()
+	}
 	return shown, err
+}
+
+// preparedKey is the key of the row that counts the statements of the protocol.
+const preparedKey = "prepared"
+
+// recount finds out which statements are gone that were prepared by the protocol:
+// what nobody sees in a text may have deallocated them. The next client would be
+// told that what it has prepared does not exist. For this one they are gone.
+func (x *exchange) recount() error {
+	rows, err := x.rowsFrom(`SELECT s.name, 'there' FROM pg_catalog.pg_prepared_statements s WHERE NOT s.from_sql`)
+	if err != nil {
+		return err
+	}
+	gone := x.up.Prepared.Retain(func(s *upstream.Statement) bool { return rows[s.Name] != "" })
+	if x.up.Prepared.Len() == 0 && len(gone) > 0 {
+		x.s.forgetAll() // DEALLOCATE ALL
+	}
+	for _, s := range gone {
+		for name, own := range x.s.named {
+			if &own.Statement == s {
+				x.s.forgetNamed(name)
+			}
+		}
+	}
+	return nil
 }
 
 // probeQuery returns the question for some reasons: a row with the number of each
@@ -49,6 +79,9 @@ func probeQuery(possible reasons) string {
 			sql.WriteString(" UNION ALL ")
 		}
 		sql.WriteString("SELECT '" + strconv.Itoa(i) + "', '' WHERE EXISTS (SELECT FROM pg_catalog." + probes[i] + ")")
+	}
+	if possible&opaque != 0 {
+		sql.WriteString(" UNION ALL SELECT '" + preparedKey + "', pg_catalog.count(*)::pg_catalog.text FROM pg_catalog.pg_prepared_statements s WHERE NOT s.from_sql")
 	}
 	return sql.String()
 }

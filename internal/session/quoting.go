@@ -122,12 +122,3 @@ func (x *exchange) noteRereads(e *effect) {
 
 // undoing are the kinds of statements that may give settings their former values.
 const undoing = 1<<sqltext.Commit | 1<<sqltext.Rollback | 1<<sqltext.RollbackTo | 1<<sqltext.PrepareTransaction
-
-// effectOf is what a statement that is about to be bound may leave behind. It was
-// read when it was parsed, and may be parsed again here and now.
-func (x *exchange) effectOf(st *statement) *effect {
-	if st.effect.hinges != 0 && st.effect.hinges&x.quoting() != 0 {
-		return &unread
-	}
-	return &st.effect
-}

@@ -233,6 +233,7 @@ func (x *exchange) ready(size int) {
 		x.rereads = false
 		x.stakes.settle(x.status)
 		x.redefined()
+		x.defined()
 		if x.status == wire.Idle {
 			x.altered, x.varied = false, false
 		}

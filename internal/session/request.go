@@ -68,6 +68,11 @@ func (x *exchange) request(typ byte, size int) bool {
 		return true // refused, and answered
 	case x.synced && x.status == wire.Idle && !x.fits() && !x.bringAgain():
 		return x.s.refused != nil && x.acquire(typ, size) // refused; lost, it asks for another
+	case x.catalogStale():
+		if x.calm() {
+			x.readCatalog()
+		}
+		return x.again()
 	case x.copying:
 		return x.fromCopy(typ, size)
 	case x.s.pin != nil && !x.relieve():
@@ -211,7 +216,7 @@ func (x *exchange) query(size int) bool {
 	text := bytes.TrimSuffix(x.toUp.body(size), []byte{0})
 	e := unread
 	if x.toUp.whole(size) {
-		e = x.s.env.dictionary.declared.effectOf(text, x.quoting())
+		e = x.effectOfText(text)
 	}
 	if x.waitsForNames(&e) {
 		return false

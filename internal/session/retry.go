@@ -157,7 +157,7 @@ func (x *exchange) conflicts(code sqlstate.Code) bool {
 	if !ok {
 		return false
 	}
-	e := x.s.env.dictionary.declared.effectOf([]byte(l.text), x.quoting())
+	e := x.effectOfText([]byte(l.text))
 	return e.kinds != 0 && e.kinds&^undoable == 0 && e.pins == 0 && !e.touches
 }
 

@@ -56,7 +56,9 @@ func (e *effect) join(o *effect) {
 	e.uses, e.reads, e.names, e.channels = e.uses || o.uses, e.reads || o.reads, e.names || o.names, e.channels || o.channels
 	e.vacates = slices.Concat(e.vacates, o.vacates)
 	e.hinges |= o.hinges
-	e.rereads = e.rereads || o.rereads
+	e.rereads, e.anybody = e.rereads || o.rereads, e.anybody || o.anybody
+	e.makes, e.unbound, e.defines = e.makes || o.makes, e.unbound || o.unbound, e.defines || o.defines
+	e.calls, e.made = slices.Concat(e.calls, o.calls), e.made.With(o.made)
 	e.mentions = slices.Concat(e.mentions, o.mentions)
 }
 

@@ -39,11 +39,12 @@ type statement struct {
 	quoting quoting      // how PostgreSQL may read it
 	key     string       // what counts of the text; see keyOf
 	hash    uint64
-	schema  uint64      // the count of changes of the schema when it was made
-	alone   bool        // one client's own: nobody else ever uses it
-	charged bool        // its bytes are in the dictionary's held as long as a client has it
-	unseen  bool        // too long to be kept: only the upstream it was sent to has it
-	proven  atomic.Bool // PostgreSQL has accepted it
+	schema  uint64                // the count of changes of the schema when it was made
+	alone   bool                  // one client's own: nobody else ever uses it
+	charged bool                  // its bytes are in the dictionary's held as long as a client has it
+	unseen  bool                  // too long to be kept: only the upstream it was sent to has it
+	proven  atomic.Bool           // PostgreSQL has accepted it
+	found   atomic.Pointer[found] // its effect with that of the routines of the pool that ran it last
 
 	targetName string // a name that the client uses twice
 
@@ -80,6 +81,9 @@ type Dictionary struct {
 
 	held  atomic.Int64 // bytes of the statements that clients have; changed under mu
 	limit atomic.Int64 // on held
+	// defined counts those of them after which the catalogs of pools may be out of
+	// date.
+	defined atomic.Uint64
 
 	mu       sync.Mutex
 	entries  map[uint64][]*statement // guarded by mu; by hash

@@ -9,6 +9,7 @@ import (
 
 	"github.com/weir-pg/weir/internal/loop"
 	"github.com/weir-pg/weir/internal/pool"
+	"github.com/weir-pg/weir/internal/routine"
 	"github.com/weir-pg/weir/internal/sqlstate"
 	"github.com/weir-pg/weir/internal/upstream"
 	"github.com/weir-pg/weir/internal/wire"
@@ -175,6 +176,7 @@ func (x *exchange) detach() *Upstream {
 	x.s.settleGuesses()
 	x.s.link(nil, time.Time{})
 	x.up, x.bound, x.altered, x.varied, x.redefines, x.rereads = nil, nil, false, false, false, false
+	x.made, x.defines = routine.Effect{}, false
 	if x.status != wire.Idle {
 		x.s.changeSettings(x.changes.settled) // what a lost block had set is rolled back
 	}

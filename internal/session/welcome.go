@@ -140,6 +140,12 @@ func (x *exchange) hearSettings(s Settings) (Settings, error) {
 			return s, err
 		}
 	}
+	p.madeUp.add(hiddenIn(s))
+	if p.catalog.next.Load() == 0 {
+		if x.readCatalog(); x.up == nil {
+			return s, connectionLost(p.target().Address())
+		}
+	}
 	has, err := x.inquire(hiddenIn(s), s)
 	if err != nil {
 		return s, err

@@ -31,6 +31,9 @@ const (
 	// Session: a function that leaves other state in the session: setseed, dblink
 	// connections, backups, replication origins and slots, pg_trgm's set_limit.
 	Session
+	// Runs: a function that runs a query which it is given as a text, or reads whatever
+	// relation it is given the name of.
+	Runs
 	// Executes: EXECUTE of a prepared statement inside EXPLAIN or CREATE TABLE AS.
 	Executes
 	// Escaped: an identifier written as U&"…", which may stand for any name.
@@ -48,7 +51,7 @@ const (
 // watched tells the bytes that begin a word for which watch has an answer. Asking
 // it first takes a tenth off the cost of a text.
 var watched = func() (table [256]bool) {
-	for _, c := range "cdelpstCDELPST" {
+	for _, c := range "cdelpqstxCDELPQSTX" {
 		table[c] = true
 	}
 	return table
@@ -66,6 +69,7 @@ func (l *lexer) watch(t, prev token, kind Kind) Flags {
 		if (l.is(t, "temp") || l.is(t, "temporary")) && l.temporary(prev) {
 			return Temp
 		}
+		return mention(l.text[t.start:t.end], kind)
 	default:
 		return mention(l.text[t.start:t.end], kind)
 	}
@@ -109,10 +113,25 @@ func mention(name string, kind Kind) Flags {
 		"pg_copy_physical_replication_slot", "pg_copy_logical_replication_slot":
 		return Session
 	}
+	if runs[string(word)] {
+		return Runs
+	}
 	if bytes.HasPrefix(word, []byte("pg_temp")) {
 		return Temp
 	}
 	return 0
+}
+
+// runs are the functions of [Runs]: PostgreSQL's, and those of the extensions
+// tablefunc and xml2.
+var runs = map[string]bool{
+	"query_to_xml": true, "query_to_xmlschema": true, "query_to_xml_and_xmlschema": true,
+	"cursor_to_xml": true, "cursor_to_xmlschema": true,
+	"table_to_xml": true, "table_to_xmlschema": true, "table_to_xml_and_xmlschema": true,
+	"schema_to_xml": true, "schema_to_xmlschema": true, "schema_to_xml_and_xmlschema": true,
+	"database_to_xml": true, "database_to_xmlschema": true, "database_to_xml_and_xmlschema": true,
+	"ts_stat": true, "ts_rewrite": true, "connectby": true, "xpath_table": true,
+	"crosstab": true, "crosstab2": true, "crosstab3": true, "crosstab4": true, "crosstabn": true,
 }
 
 // candidate reports whether mention may know the name. It is asked for every word
@@ -124,10 +143,16 @@ func candidate(name string) bool {
 	switch name[0] | 0x20 {
 	case 'p':
 		return name[2] == '_'
-	case 'c', 'l':
+	case 'l':
 		return len(name) == len("currval")
+	case 'c':
+		return len(name) == len("currval") || len(name) >= len("crosstab") && name[1]|0x20 != 'u' || name[len(name)-1]|0x20 == 'l' || name[len(name)-1]|0x20 == 'a'
+	case 'q', 'x':
+		return len(name) >= len("xpath_table")
+	case 't':
+		return name[2] == '_' || name[len(name)-1]|0x20 == 'l' || name[len(name)-1]|0x20 == 'a'
 	case 's':
-		return len(name) == len("setseed") || len(name) == len("set_limit") || len(name) == len("set_config")
+		return len(name) >= len("schema_to_xml") || len(name) == len("setseed") || len(name) == len("set_limit") || len(name) == len("set_config")
 	case 'd':
 		return len(name) >= len("dblink_connect")
 	}

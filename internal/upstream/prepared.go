@@ -150,6 +150,20 @@ func (p *Prepared) Names(yield func(string) bool) {
 	}
 }
 
+// Retain notes that of its named statements the upstream has only those of which has
+// says so, and returns the others.
+func (p *Prepared) Retain(has func(*Statement) bool) (gone []*Statement) {
+	for s := range p.entries {
+		if !has(s) {
+			gone = append(gone, s)
+		}
+	}
+	for _, s := range gone {
+		p.Remove(s)
+	}
+	return gone
+}
+
 // Clear notes that the upstream has no statements.
 func (p *Prepared) Clear() {
 	p.Unnamed = nil

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package weir_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/weir-pg/weir/internal/testpg"
+)
+
+// routines are what the bodies below are called by.
+const routines = `
+create function setter() returns int language plpgsql as $$begin perform set_config('app.tenant', 'a', false); return 1; end$$;
+create function outer_setter() returns int language sql as 'select setter()';
+create function named(n text) returns int language plpgsql as $$begin perform set_config(n, 'a', false); return 1; end$$;
+create function becomes() returns int language plpgsql as $$begin execute 'set ro' || 'le pg_monitor'; return 1; end$$;
+create procedure proc() language plpgsql as $$begin set role pg_monitor; end$$;
+create function locks() returns int language sql begin atomic select 1 from pg_advisory_lock(7); end;
+create function temps() returns int language plpgsql as $$begin create temp table if not exists tt (n int); return 1; end$$;
+create function seeds() returns int language sql as 'select 1 from setseed(0.5)';
+create function runs(q text) returns int language plpgsql as $$begin execute q; return 1; end$$;
+create function tenant() returns text language sql stable as $$select current_setting('app.tenant', true)$$;
+create function fired() returns trigger language plpgsql as $$begin perform setter(); return new; end$$;
+create table watched (n int); create trigger t before insert on watched for each row execute function fired();
+create table parent (id int primary key);
+create table child (id int references parent on delete cascade);
+create trigger t after delete on child for each row execute function fired();
+create view seen as select setter() as n;
+create view seen_again as select * from seen;
+create view builtin as select set_config('app.tenant', 'a', false) as n;
+create table ruled (n int); create rule r as on insert to ruled do also select setter();
+create table defaulted (n int, m int default setter());
+create table checked (n int check (setter() = n));
+create domain judged as int check (setter() = value);
+create table dominated (n judged);
+create function plus(int, int) returns int language sql as 'select setter()';
+create table guarded (n int); create index on guarded ((n + 1));
+create aggregate summed (int) (sfunc = plus, stype = int, initcond = '0');
+create operator @@@ (leftarg = int, rightarg = int, function = plus);
+create view operated as select 1 @@@ 2 as n;
+create function argued(n int default setter()) returns int language plpgsql as 'begin return n; end';
+create schema other; create function other."Odd Name"() returns int language plpgsql as $$begin set session app.tenant = 'a'; return 1; end$$;
+create function harmless(n int) returns int language plpgsql as $$begin -- set role bob
+	update watched set n = 1 where false; return n; end$$;
+create function local(n int) returns int language plpgsql as $$begin perform set_config('app.tenant', 'a', true); set local work_mem = '7MB'; return n; end$$;
+`
+
+// What a body leaves behind reaches nobody else, although no text shows it.
+func TestBodiesLeaveNothingToOthers(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	testpg.Exec(t, url, routines)
+	const tenant, user, lock = "select coalesce(current_setting('app.tenant', true), '')", "select current_user::text", "select pg_try_advisory_xact_lock(7)::text"
+	for name, c := range map[string]struct {
+		run, find   string
+		mine, other string
+	}{
+		"do":                      {"do $$begin perform set_config('app.tenant', 'a', false); end$$", tenant, "a", ""},
+		"do, quoted":              {"do 'begin perform set_config(''app.tenant'', ''a'', false); end' language plpgsql", tenant, "a", ""},
+		"do, language first":      {"do language plpgsql 'begin perform set_config(''app.tenant'', ''a'', false); end'", tenant, "a", ""},
+		"do, escapes":             {`do e'begin perform set_config(\'app.tenant\', \'a\', false); end'`, tenant, "a", ""},
+		"do, computed":            {"do $$begin perform set_config('app.' || 'tenant', 'a', false); end$$", tenant, "a", ""},
+		"do, set role":            {"do $$begin set role pg_monitor; end$$", user, "pg_monitor", "postgres"},
+		"do, set session":         {"do $$begin set session app.tenant = 'a'; end$$", tenant, "a", ""},
+		"do, dynamic":             {"do $$begin execute 'set app.tenant = ''a'''; end$$", tenant, "a", ""},
+		"do, dynamic, computed":   {"do $$begin execute 'set app.' || lower('TENANT') || ' = ''a'''; end$$", tenant, "a", ""},
+		"do, calls":               {"do $$begin perform setter(); end$$", tenant, "a", ""},
+		"do, seed":                {"do $$begin perform setseed(0.5); end$$", "select random()::text", "0.9851677175347999", "*"},
+		"function":                {"select setter()", tenant, "a", ""},
+		"function of a function":  {"select outer_setter()", tenant, "a", ""},
+		"function, name given":    {"select named('app.tenant')", tenant, "a", ""},
+		"function, dynamic":       {"select becomes()", user, "pg_monitor", "postgres"},
+		"function, runs anything": {"select runs('set app.tenant = ''a''')", tenant, "a", ""},
+		"function, odd name":      {`select other."Odd Name"()`, tenant, "a", ""},
+		"function, default":       {"select argued()", tenant, "a", ""},
+		"procedure":               {"call proc()", user, "pg_monitor", "postgres"},
+		"lock":                    {"select locks()", lock, "true", "false"},
+		"temporary":               {"select temps()", "select coalesce(to_regclass('pg_temp.tt')::text, '')", "tt", ""},
+		"seed":                    {"select seeds()", "select random()::text", "0.9851677175347999", "*"},
+		"trigger":                 {"insert into watched values (1)", tenant, "a", ""},
+		"trigger, copy":           {"with a as (select 1) insert into public.watched select 1", tenant, "a", ""},
+		"trigger, cascade":        {"delete from parent", tenant, "a", ""},
+		"view":                    {"select n from seen", tenant, "a", ""},
+		"view of a view":          {"table seen_again", tenant, "a", ""},
+		"view of PostgreSQL's":    {"select n from builtin", tenant, "a", ""},
+		"rule":                    {"insert into ruled values (1)", tenant, "a", ""},
+		"default":                 {"insert into defaulted values (1)", tenant, "a", ""},
+		"check":                   {"insert into checked values (1)", tenant, "a", ""},
+		"domain":                  {"select 1::judged", tenant, "a", ""},
+		"domain of a column":      {"insert into dominated values ('1')", tenant, "a", ""},
+		"aggregate":               {"select summed(n) from (values (1)) v (n)", tenant, "a", ""},
+		"operator":                {"select 1@@@2", tenant, "a", ""},
+		"operator, schema":        {"select 1 operator(public.@@@) 2", tenant, "a", ""},
+		"view of an operator":     {"select n from operated", tenant, "a", ""},
+		"query to xml":            {"select query_to_xml('select setter()', true, true, '')", tenant, "a", ""},
+		"prepared by SQL":         {"prepare p as select setter(); execute p; deallocate p", tenant, "a", ""},
+		"harmless":                {"select harmless(1)", tenant, "", ""},
+		"for the transaction":     {"select local(1)", tenant, "", ""},
+		"made just now":           {"create function pg_temp.now() returns void language plpgsql as $$begin set role pg_monitor; end$$; select pg_temp.now()", user, "pg_monitor", "postgres"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testpg.Exec(t, url, "insert into parent values (1) on conflict do nothing; insert into child select 1")
+			for _, form := range []string{"simple", "prepared"} {
+				if form != "simple" && strings.Contains(c.run, "; ") && !strings.HasPrefix(c.run, "do") || name == "trigger, cascade" && form != "simple" {
+					continue // several statements, or once is enough
+				}
+				g := open(t, url, poolOf(2)) // of which only one connection is open when the other client comes
+				one, other := g.connect(t), g.connect(t)
+				forms[form](t, one, c.run)
+				for i := range 2 {
+					if got := answers(t, other, c.find); got != c.other && c.other != "*" {
+						t.Errorf("%s: the other client finds %q, want %q", form, got, c.other)
+					} else if c.other == "*" && got == c.mine {
+						t.Errorf("%s: the other client finds %q as well", form, got)
+					}
+					if got := answers(t, one, c.find); got != c.mine && (c.other != "*" || i == 0) {
+						t.Errorf("%s: the client finds %q, want %q", form, got, c.mine)
+					}
+				}
+				for _, conn := range []*pgx.Conn{one, other} {
+					if err := conn.Close(bounded(t)); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// Bodies may forget statements that others prepared on the connection.
+func TestBodiesThatDeallocateHarmNobody(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	testpg.Exec(t, url, "create function forgets() returns void language plpgsql as $$begin execute 'deallocate all'; end$$")
+	g := open(t, url, poolOf(1))
+	one, other := g.connect(t), g.connect(t)
+	ctx := bounded(t)
+	for _, sql := range []string{"do $$begin execute 'deallocate all'; end$$", "select forgets()", "do $$begin deallocate all; end$$"} {
+		if _, err := other.Prepare(ctx, "p", "select 'theirs'"); err != nil {
+			t.Fatal(err)
+		}
+		must(t, one, sql)
+		tx, err := other.Begin(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		if err := tx.QueryRow(ctx, "p").Scan(&got); err != nil || got != "theirs" {
+			t.Errorf("after %q by another client the statement answers %q, %v", sql, got, err)
+		}
+		_ = tx.Rollback(ctx)
+	}
+}
+
+// What others define in the database is seen.
+func TestBodiesThatChangeAreReadAgain(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	testpg.Exec(t, url, "create function f() returns void language sql as ''")
+	g := open(t, url, poolOf(2))
+	one, two := g.connect(t), g.connect(t)
+	must(t, one, "select f()")
+	g.pins(t, 0)
+	must(t, two, "create or replace function f() returns void language plpgsql as $$begin perform pg_advisory_lock(7); end$$")
+	must(t, one, "select f()")
+	g.pins(t, 1)
+	must(t, one, "select pg_advisory_unlock(7)")
+	g.pins(t, 0)
+	must(t, two, "begin; create or replace function f() returns void language plpgsql as $$begin perform setseed(0.5); end$$; select f(); commit")
+	g.pins(t, 1)
+}

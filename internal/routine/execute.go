@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package routine
+
+import "strings"
+
+// hidden stands for an identifier in a text that code puts together. No name is
+// like it: it has a control character.
+const hidden = "\x01"
+
+// execute reads on after EXECUTE. In PL/pgSQL it runs a text; where every part of
+// that can be seen, but for identifiers and values in quotes, it is read like the
+// rest.
+func (r *reader) execute(i int) {
+	switch r.word(i + 1) {
+	case "function", "procedure", "on":
+		return // of a trigger, or a privilege
+	}
+	if !r.procedural {
+		r.code.Leaves |= Executes | Objects | Sets
+		return
+	}
+	text, ok := r.expression(i + 1)
+	if !ok {
+		r.code.Leaves |= Unknowable | Anything
+		return
+	}
+	r.include(text)
+}
+
+// expression puts the text together that stands from i on.
+func (r *reader) expression(i int) (string, bool) {
+	var out strings.Builder
+	for {
+		part, next, ok := r.term(i)
+		if !ok {
+			return "", false
+		}
+		out.WriteString(part)
+		switch i = next; {
+		case i >= len(r.list), r.punct(i) == ';', r.word(i) == "into", r.word(i) == "using", r.word(i) == "loop":
+			return out.String(), true
+		case r.punct(i) == '|' && r.punct(i+1) == '|':
+			i += 2
+		default:
+			return "", false
+		}
+	}
+}
+
+const (
+	identifier = ` "` + hidden + `" `
+	value      = ` 'x' `
+)
+
+// parts are functions whose result is one identifier or value of SQL, whatever it
+// is.
+var parts = map[string]string{
+	"quote_ident": identifier, "quote_literal": value, "quote_nullable": value,
+}
+
+// known are PL/pgSQL's variables that hold the name of a relation.
+var known = map[string]bool{"tg_table_name": true, "tg_table_schema": true, "tg_relname": true}
+
+// term reads one operand of a concatenation.
+func (r *reader) term(i int) (part string, next int, ok bool) {
+	if text, ok := r.text(i); ok {
+		return text, i + 1, true
+	}
+	word := r.word(i)
+	switch part, known := parts[word], known[word]; {
+	case known:
+		return identifier, i + 1, true
+	case r.punct(i+1) != '(':
+		return r.cast(i)
+	case part != "":
+		next, ok = r.closed(i + 1)
+		return part, next, ok
+	case word == "format":
+		if format, known := r.text(i + 2); known && (r.punct(i+3) == ',' || r.punct(i+3) == ')') {
+			part, ok = filled(format)
+			next, closes := r.closed(i + 1)
+			return part, next, ok && closes
+		}
+	}
+	return "", 0, false
+}
+
+// cast reads a variable that is cast to a type whose text is a name in quotes where
+// needed, or a number.
+func (r *reader) cast(i int) (part string, next int, ok bool) {
+	if r.word(i) == "" {
+		return "", 0, false
+	}
+	for i++; r.punct(i) == '.' && r.word(i+1) != ""; i += 2 {
+	}
+	if r.punct(i) != ':' || r.punct(i+1) != ':' {
+		return "", 0, false
+	}
+	switch r.word(i + 2) {
+	case "regclass", "regtype", "regproc", "regprocedure", "regrole", "regnamespace":
+		return identifier, i + 3, true
+	case "int", "integer", "bigint", "oid":
+		return "0", i + 3, true
+	}
+	return "", 0, false
+}
+
+// closed returns what follows the parenthesis at i and all in it.
+func (r *reader) closed(i int) (next int, ok bool) {
+	depth := 0
+	for ; i < len(r.list); i++ {
+		switch r.punct(i) {
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth == 0 {
+				return i + 1, true
+			}
+		}
+	}
+	return i, false
+}
+
+// filled returns what format makes of its first argument, where that has nothing
+// but identifiers and values in quotes put into it.
+func filled(format string) (string, bool) {
+	var out strings.Builder
+	for {
+		before, after, found := strings.Cut(format, "%")
+		out.WriteString(before)
+		if !found {
+			return out.String(), true
+		}
+		after = strings.TrimLeft(after, "0123456789$-")
+		if after == "" {
+			return "", false
+		}
+		switch after[0] {
+		case 'I':
+			out.WriteString(identifier)
+		case 'L':
+			out.WriteString(value)
+		case '%':
+			out.WriteString("%")
+		default:
+			return "", false // %s may be anything
+		}
+		format = after[1:]
+	}
+}

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package routine
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/weir-pg/weir/internal/sqltext"
+)
+
+// Code is a piece of code that was read.
+type Code struct {
+	Effect
+	// Names are the identifiers in it, each once: what it may call, read or write.
+	Names []string
+}
+
+// Read reads a body in the language, by its name in lower case. Languages other than
+// SQL and PL/pgSQL have variables that outlive a call, and put SQL together: nothing
+// is known of them.
+func Read(language, body string) Code {
+	if language != "sql" && language != "plpgsql" {
+		return Code{Effect: Effect{Leaves: Keeps | Unknowable}}
+	}
+	list, ok := sqltext.Elements(body)
+	r := reader{list: list, procedural: language == "plpgsql", seen: make(map[string]bool)}
+	if !ok {
+		r.code.Leaves |= Unknowable
+	}
+	for i := range list {
+		r.element(i)
+	}
+	for _, name := range Operators(body) {
+		if r.seen[name] = true; name == Any {
+			r.code.Leaves |= Anything
+		}
+		r.code.Names = append(r.code.Names, name)
+	}
+	return r.code
+}
+
+// reader reads the elements of one body.
+type reader struct {
+	list       []sqltext.Element
+	procedural bool // EXECUTE runs a text
+	code       Code
+	seen       map[string]bool
+}
+
+// word returns the keyword at i, "" where there is none.
+func (r *reader) word(i int) string {
+	if i < 0 || i >= len(r.list) || r.list[i].Quoted {
+		return ""
+	}
+	return r.list[i].Name
+}
+
+// punct returns the byte of punctuation at i, 0 where there is none.
+func (r *reader) punct(i int) byte {
+	if i < 0 || i >= len(r.list) {
+		return 0
+	}
+	return r.list[i].Byte
+}
+
+// text returns the string at i.
+func (r *reader) text(i int) (value string, ok bool) {
+	if i < 0 || i >= len(r.list) || !r.list[i].String {
+		return "", false
+	}
+	return r.list[i].Value, r.list[i].Known
+}
+
+// element takes in the element at i.
+func (r *reader) element(i int) {
+	e := r.list[i]
+	if e.Name == "" {
+		return
+	}
+	if !r.seen[e.Name] {
+		r.seen[e.Name] = true
+		r.code.Names = append(r.code.Names, e.Name)
+	}
+	if e.Name == hidden {
+		r.hidden(i)
+	}
+	if leaves, ok := functions[e.Name]; ok {
+		r.code.Leaves |= leaves
+	}
+	switch {
+	case strings.HasPrefix(e.Name, "pg_temp"):
+		r.code.Leaves |= Objects
+	case e.Name == "set_config" && r.punct(i+1) == '(':
+		r.setConfig(i + 2)
+	case runsText[e.Name] && r.punct(i+1) == '(':
+		r.runs(i + 2)
+	}
+	if !e.Quoted {
+		r.keyword(i, e.Name)
+	}
+}
+
+// functions are PostgreSQL's and its extensions' that leave something in the
+// session, however they are called.
+var functions = map[string]Leaves{
+	"pg_advisory_lock": Objects, "pg_advisory_lock_shared": Objects,
+	"pg_try_advisory_lock": Objects, "pg_try_advisory_lock_shared": Objects,
+	"pg_advisory_unlock": Objects, "pg_advisory_unlock_shared": Objects, "pg_advisory_unlock_all": Objects,
+	"currval": Sequences, "lastval": Sequences, "pg_notify": Notifies,
+	"setseed": Keeps, "set_limit": Keeps, "dblink_connect": Keeps, "dblink_connect_u": Keeps, "dblink_disconnect": Keeps,
+	"pg_start_backup": Keeps, "pg_backup_start": Keeps, "pg_stop_backup": Keeps, "pg_backup_stop": Keeps,
+	"pg_replication_origin_session_setup": Keeps, "pg_replication_origin_session_reset": Keeps,
+	"pg_create_physical_replication_slot": Keeps, "pg_create_logical_replication_slot": Keeps,
+	"pg_copy_physical_replication_slot": Keeps, "pg_copy_logical_replication_slot": Keeps,
+	"table_to_xml": Anything, "table_to_xmlschema": Anything, "table_to_xml_and_xmlschema": Anything,
+	"schema_to_xml": Anything, "schema_to_xmlschema": Anything, "schema_to_xml_and_xmlschema": Anything,
+	"database_to_xml": Anything, "database_to_xmlschema": Anything, "database_to_xml_and_xmlschema": Anything,
+}
+
+// runsText are the functions that run a query which they are given as a text.
+var runsText = map[string]bool{
+	"query_to_xml": true, "query_to_xmlschema": true, "query_to_xml_and_xmlschema": true,
+	"cursor_to_xml": true, "cursor_to_xmlschema": true, "ts_stat": true, "ts_rewrite": true,
+	"crosstab": true, "crosstab2": true, "crosstab3": true, "crosstab4": true, "crosstabn": true, "connectby": true, "xpath_table": true,
+}
+
+// keyword takes in a word without quotes.
+func (r *reader) keyword(i int, word string) {
+	switch word {
+	case "set":
+		r.set(i)
+	case "reset":
+		if name, _ := r.setting(i + 1); name != "" {
+			r.sets(name)
+		}
+	case "discard", "deallocate", "prepare", "listen", "unlisten":
+		r.code.Leaves |= Objects | Sets
+	case "hold":
+		if r.word(i-1) == "with" {
+			r.code.Leaves |= Objects
+		}
+	case "temp", "temporary":
+		switch r.word(i - 1) {
+		case "create", "replace", "into", "local", "global":
+			r.code.Leaves |= Objects
+		}
+	case "create":
+		r.code.Leaves |= Creates | Defines
+	case "alter", "drop":
+		r.code.Leaves |= Defines
+	case "into":
+		if prev := r.word(i - 1); !r.procedural && prev != "insert" && prev != "merge" {
+			r.code.Leaves |= Creates // SELECT INTO
+		}
+	case "load":
+		if i+1 < len(r.list) && r.list[i+1].String {
+			r.code.Leaves |= Loads
+		}
+	case "notify":
+		r.code.Leaves |= Notifies
+	case "pg_settings":
+		if r.seen["update"] {
+			r.code.Leaves |= Sets
+		}
+	case "execute":
+		r.execute(i)
+	}
+}
+
+// sets notes a setting by its name.
+func (r *reader) sets(name string) {
+	r.code.Leaves |= Sets
+	if name = strings.ToLower(name); !slices.Contains(r.code.Settings, name) {
+		r.code.Settings = append(r.code.Settings, name)
+	}
+}
+
+// setConfig reads a call of set_config from its first argument.
+func (r *reader) setConfig(i int) {
+	name, ok := r.text(i)
+	if !ok || r.punct(i+1) != ',' {
+		r.code.Leaves |= Sets | Computed
+		return
+	}
+	if !r.localCall(i + 2) {
+		r.sets(name)
+	}
+}
+
+// localCall reports whether what follows the first argument is another one and the
+// word true: then the setting is the transaction's.
+func (r *reader) localCall(i int) bool {
+	for depth := 0; i < len(r.list); i++ {
+		switch c := r.punct(i); {
+		case c == '(':
+			depth++
+		case c == ')' && depth == 0:
+			return false
+		case c == ')':
+			depth--
+		case c == ',' && depth == 0:
+			return r.word(i+1) == "true" && r.punct(i+2) == ')'
+		}
+	}
+	return false
+}
+
+// set reads on after SET, where it is a statement and not a part of UPDATE, ALTER or
+// a foreign key.
+func (r *reader) set(i int) {
+	for j := i - 1; j >= 0 && r.punct(j) != ';'; j-- {
+		switch r.word(j) {
+		case "update", "alter", "delete":
+			return
+		case "begin", "then", "else", "loop", "atomic":
+			j = 0
+		}
+	}
+	switch i++; r.word(i) {
+	case "local", "transaction", "constraints":
+		return
+	case "session":
+		if r.word(i+1) == "characteristics" {
+			r.code.Leaves |= Sets
+			return
+		}
+		if r.punct(i+1) != '.' {
+			i++
+		}
+	}
+	name, ok := r.setting(i)
+	if !ok {
+		r.code.Leaves |= Sets | Computed
+		return
+	}
+	r.sets(name)
+}
+
+// setting reads the name of a setting, of one part or several.
+func (r *reader) setting(i int) (name string, ok bool) {
+	if i >= len(r.list) || r.list[i].Name == "" {
+		return "", false
+	}
+	name, ok = r.list[i].Name, r.list[i].Name != hidden
+	for ; r.punct(i+1) == '.'; i += 2 {
+		if i+2 >= len(r.list) || r.list[i+2].Name == "" {
+			return name, false
+		}
+		name += "." + r.list[i+2].Name
+		ok = ok && r.list[i+2].Name != hidden
+	}
+	switch name {
+	case "time":
+		return "timezone", ok
+	case "names":
+		return "client_encoding", ok
+	case "authorization":
+		return "session_authorization", ok
+	case "schema":
+		return "search_path", ok
+	}
+	return name, ok
+}
+
+// runs reads the argument of a function that runs it.
+func (r *reader) runs(i int) {
+	text, ok := r.text(i)
+	if !ok || r.punct(i+1) != ',' && r.punct(i+1) != ')' {
+		r.code.Leaves |= Unknowable
+		return
+	}
+	r.include(text)
+}
+
+// include takes in a text of SQL that the code runs.
+func (r *reader) include(text string) {
+	inner := Read("sql", text)
+	r.code.Effect = r.code.With(inner.Effect)
+	for _, name := range inner.Names {
+		if !r.seen[name] {
+			r.seen[name] = true
+			r.code.Names = append(r.code.Names, name)
+		}
+	}
+}
+
+// hidden takes in a name that the code is given: of a relation whose like may call
+// anything, or of a function.
+func (r *reader) hidden(i int) {
+	r.code.Leaves |= Anything
+	if r.punct(i+1) != '(' {
+		return
+	}
+	for i > 1 && r.punct(i-1) == '.' {
+		i -= 2
+	}
+	switch r.word(i - 1) {
+	case "into", "table", "on", "exists", "only", "view", "as", "index", "references":
+	default:
+		r.code.Leaves |= Unknowable
+	}
+}
+
+// Stateful returns the names of PostgreSQL's functions of which a call leaves
+// something behind.
+func Stateful() []string {
+	names := []string{"set_config"}
+	for name := range functions {
+		names = append(names, name)
+	}
+	for name := range runsText {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Trusted is the code of a function in C that an extension has brought.
+func Trusted(name string) (code Code) {
+	code.Leaves = functions[name]
+	if runsText[name] {
+		code.Leaves |= Unknowable
+	}
+	return code
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package routine_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/weir-pg/weir/internal/routine"
+)
+
+func TestBodiesAreReadForWhatTheyLeaveBehind(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]struct {
+		leaves   routine.Leaves
+		settings []string
+	}{
+		"begin perform 1; end":                                                      {},
+		"begin return new; -- set role bob; execute 'x'\n end":                      {},
+		"begin update t set role = 1 where set_config = 2; end":                     {},
+		"begin insert into t values (1) on conflict do update set a = 1; e":         {},
+		"begin set role bob; end":                                                   {routine.Sets, []string{"role"}},
+		"begin set local role bob; end":                                             {},
+		"begin set session app.tenant to 'x'; end":                                  {routine.Sets, []string{"app.tenant"}},
+		"begin set time zone 'UTC'; end":                                            {routine.Sets, []string{"timezone"}},
+		"begin set session authorization bob; end":                                  {routine.Sets, []string{"session_authorization"}},
+		"begin if x then reset role; end if; end":                                   {routine.Sets, []string{"role"}},
+		"begin perform set_config('APP.x', v, false); end":                          {routine.Sets, []string{"app.x"}},
+		"begin perform set_config('app.x', f(a, b), true); end":                     {},
+		"begin perform set_config('app.' || n, v, true); end":                       {routine.Sets | routine.Computed, nil},
+		`begin perform pg_catalog."set_config"(n, v, false); end`:                   {routine.Sets | routine.Computed, nil},
+		`begin perform u&"set\005fconfig"('a.b', v, false); end`:                    {routine.Unknowable, nil},
+		"begin perform pg_advisory_lock(1); end":                                    {routine.Objects, nil},
+		"begin perform pg_advisory_xact_lock(1); end":                               {},
+		"begin create temp table t (n int); end":                                    {routine.Objects | routine.Creates | routine.Defines, nil},
+		"begin insert into pg_temp.t values (1); end":                               {routine.Objects, nil},
+		"begin perform setseed(0.5); end":                                           {routine.Keeps, nil},
+		"begin load 'x'; end":                                                       {routine.Loads, nil},
+		"begin execute 'deallocate all'; end":                                       {routine.Objects | routine.Sets, nil},
+		"begin execute 'se' || 't role bob'; end":                                   {routine.Sets, []string{"role"}},
+		"begin execute 'set ro' || x; end":                                          {routine.Unknowable | routine.Anything, nil},
+		"begin execute statement; end":                                              {routine.Unknowable | routine.Anything, nil},
+		"begin execute format('set %s', x); end":                                    {routine.Unknowable | routine.Anything, nil},
+		"begin execute format('set %I to %L', x, y); end":                           {routine.Sets | routine.Computed | routine.Anything, nil},
+		"begin execute format('insert into %I (a) values ($1)', x) using 1; end":    {routine.Anything, nil},
+		"begin execute format('select %I()', x) into y; end":                        {routine.Anything | routine.Unknowable, nil},
+		"begin execute 'select * from ' || quote_ident(x) || ' where a = 1'; end":   {routine.Anything, nil},
+		"begin execute 'truncate ' || tg_table_schema || '.' || tg_table_name; end": {routine.Anything, nil},
+		"begin for r in execute 'select 1' loop null; end loop; end":                {},
+		"begin execute $q$ create temp table x as select 1 $q$; end":                {routine.Objects | routine.Creates | routine.Defines, nil},
+		`begin x := '\'; execute y; z := ''; end`:                                   {routine.Unknowable | routine.Anything, nil},
+		`begin x := 'a\'; set role bob; --'; end`:                                   {routine.Unknowable | routine.Sets, []string{"role"}},
+		`begin x := regexp_replace(y, '\d+', ''); end`:                              {},
+		"begin perform query_to_xml('select lastval()', true, true, ''); end":       {routine.Sequences, nil},
+		"begin perform query_to_xml(q, true, true, ''); end":                        {routine.Unknowable, nil},
+		"begin perform 'open":                                                       {routine.Unknowable, nil},
+	} {
+		got := routine.Read("plpgsql", body)
+		slices.Sort(got.Settings)
+		if got.Leaves != want.leaves || !slices.Equal(got.Settings, want.settings) {
+			t.Errorf("%s: %b %q, want %b %q", body, got.Leaves, got.Settings, want.leaves, want.settings)
+		}
+	}
+	if got := routine.Read("plperl", "return 1"); got.Leaves&routine.Keeps == 0 {
+		t.Errorf("a function in Perl leaves %b", got.Leaves)
+	}
+}

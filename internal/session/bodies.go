@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/weir-pg/weir/internal/routine"
+	"github.com/weir-pg/weir/internal/sqltext"
+)
+
+// A statement runs more than its text: DO blocks, functions and procedures have
+// bodies, and views, triggers, defaults and constraints call them. What these leave
+// behind is known from their bodies, see package routine.
+
+// addRoutine notes what code leaves behind that the statement runs.
+func (e *effect) addRoutine(r routine.Effect) {
+	if r.Empty() {
+		return
+	}
+	const asked = routine.Sets | routine.Computed | routine.Objects | routine.Loads | routine.Keeps | routine.Unknowable | routine.Executes
+	if r.Leaves&asked != 0 {
+		e.sets, e.touches, e.rereads, e.anybody = true, true, true, true
+	}
+	for _, name := range r.Settings {
+		e.add(name)
+	}
+	if r.Leaves&(routine.Objects|routine.Unknowable|routine.Executes) != 0 {
+		e.pins, e.unpins = e.pins|opaque, provable
+	}
+	for _, row := range leftByRoutines {
+		if r.Leaves&row.leaves != 0 {
+			e.pins |= row.reasons
+		}
+	}
+	e.notifies = e.notifies || r.Leaves&(routine.Notifies|routine.Unknowable) != 0
+	e.makes = e.makes || r.Leaves&routine.Creates != 0
+	e.defines = e.defines || r.Leaves&(routine.Defines|routine.Unknowable) != 0
+	e.tentative = e.tentative && e.pins&^(locks|sequences|opaque) == 0
+}
+
+// addCode notes what a piece of code leaves behind that is in the statement, and
+// what it calls.
+func (e *effect) addCode(code routine.Code) {
+	e.addRoutine(code.Effect)
+	e.unbound = e.unbound || code.Leaves&routine.Anything != 0
+	for _, name := range code.Names {
+		e.calls = append(e.calls, strings.Clone(name)) // the text is in a buffer
+	}
+}
+
+// leftByRoutines says for which of what routines leave there is no asking.
+var leftByRoutines = []struct {
+	leaves  routine.Leaves
+	reasons reasons
+}{
+	{routine.Computed, parameters},
+	{routine.Sequences, sequences},
+	{routine.Loads, loads},
+	{routine.Keeps, functions},
+	{routine.Unknowable, unclear},
+}
+
+// addDo notes what the DO blocks in a text leave behind. What is in their bodies may
+// be read otherwise than it seems to like the rest of the text.
+func (e *effect) addDo(text []byte) {
+	e.addRoutine(routine.Effect{Leaves: routine.Sets | routine.Objects})
+	list, ok := sqltext.Elements(text)
+	if !ok {
+		e.addRoutine(routine.Effect{Leaves: routine.Unknowable})
+		return
+	}
+	for i := range list {
+		if list[i].Name == "do" && !list[i].Quoted && (i == 0 || list[i-1].Byte == ';') {
+			language, bodies := bodiesOf(list[i+1:])
+			for _, body := range bodies {
+				e.hinges |= hinges(sqltext.Scan(body).Flags)
+				e.addCode(routine.Read(language, body))
+			}
+		}
+	}
+}
+
+// bodiesOf returns the language and the bodies in a statement, up to its semicolon. A
+// body that cannot be told is one of a language that nothing is known of.
+func bodiesOf(list []sqltext.Element) (language string, bodies []string) {
+	language = "plpgsql"
+	for i, e := range list {
+		switch {
+		case e.Byte == ';':
+			return language, bodies
+		case i > 0 && list[i-1].Name == "language" && !list[i-1].Quoted:
+			if language = e.Name; e.String {
+				language = e.Value
+			}
+		case e.String && e.Known:
+			bodies = append(bodies, e.Value)
+		case e.String:
+			return "", []string{""}
+		}
+	}
+	return language, bodies
+}
+
+// routinesIn returns what the routines may leave behind that a text makes: they can
+// be called before anybody sees them in the catalog.
+func routinesIn(text []byte) (made routine.Effect) {
+	list, ok := sqltext.Elements(text)
+	if !ok {
+		made.Leaves |= routine.Unknowable
+	}
+	for i := range list {
+		if list[i].Name == "create" && !list[i].Quoted {
+			language, bodies := bodiesOf(list[i+1:])
+			for _, body := range bodies {
+				made = made.With(routine.Read(language, body).Effect)
+			}
+		}
+	}
+	return made.With(routine.Read("sql", string(text)).Effect)
+}
+
+// plainly are the kinds of statements that run nothing of the database's own.
+const plainly = 1<<sqltext.Empty | 1<<sqltext.Begin | 1<<sqltext.Rollback | 1<<sqltext.RollbackTo |
+	1<<sqltext.Savepoint | 1<<sqltext.Release | 1<<sqltext.SetTransaction | 1<<sqltext.Set | 1<<sqltext.SetLocal |
+	1<<sqltext.Reset | 1<<sqltext.ResetAll | 1<<sqltext.Show | 1<<sqltext.DiscardAll | 1<<sqltext.Listen
+
+// defining are the kinds of statements that make relations, types or routines, or
+// change them.
+const defining = 1<<sqltext.DDL | 1<<sqltext.CreateRoutine | 1<<sqltext.CreateTemp
+
+// lately reports whether what the pool's catalog says may not be all: the
+// transaction has defined something, or somebody else just now.
+func (x *exchange) lately() bool {
+	return x.defines || x.pool().catalog.schema.Load() != x.s.env.dictionary.defined.Load()
+}
+
+// withRoutines returns an effect with what the database's routines add to it.
+func (x *exchange) withRoutines(e *effect, text []byte) *effect {
+	if e.kinds&^plainly == 0 {
+		return e
+	}
+	more := *e
+	more.hidden = slices.Clip(more.hidden)
+	c := x.pool().catalog.current.Load()
+	words, ok := sqltext.Words(text)
+	native := x.up != nil && x.up.Params["client_encoding"] == x.up.Params["server_encoding"]
+	words = append(append(words, routine.Operators(string(text))...), e.calls...)
+	if e.unbound {
+		words = append(words, routine.Any)
+	}
+	calls := c.Lookup(words, e.kinds&defining != 0, native)
+	if !ok || x.lately() {
+		calls = calls.With(routine.Effect{Leaves: routine.Sets | routine.Objects}).With(x.made)
+	}
+	more.addRoutine(c.Resolved(calls))
+	return &more
+}
+
+// found is what the catalog of a pool adds to a statement.
+type found struct {
+	catalog *routine.Catalog
+	effect  *effect
+}
+
+// effectOfText is what a text that the client sends may leave behind.
+func (x *exchange) effectOfText(text []byte) effect {
+	e := x.s.env.dictionary.declared.effectOf(text, x.quoting())
+	if !e.makes && x.pool().catalog.current.Load() == nil && !x.lately() {
+		return e // nothing is allocated
+	}
+	return x.fullEffect(e, text)
+}
+
+func (x *exchange) fullEffect(e effect, text []byte) effect {
+	return *x.located(x.withRoutines(&e, text))
+}
+
+// effectOf is what a statement that is about to be bound may leave behind. It was
+// read when it was parsed, and may be parsed again here and now.
+func (x *exchange) effectOf(st *statement) *effect {
+	if st.effect.hinges != 0 && st.effect.hinges&x.quoting() != 0 {
+		return &unread
+	}
+	c, lately := x.pool().catalog.current.Load(), x.lately()
+	if c == nil && !lately {
+		return x.located(&st.effect)
+	}
+	if f := st.found.Load(); f != nil && f.catalog == c && !lately {
+		return x.located(f.effect)
+	}
+	e := x.withRoutines(&st.effect, []byte(st.Text))
+	if !lately {
+		st.found.Store(&found{c, e})
+	}
+	return x.located(e)
+}
+
+// located returns an effect with what it makes being temporary, where the
+// search_path may say so.
+func (x *exchange) located(e *effect) *effect {
+	if !e.makes || e.pins&opaque != 0 || !x.mayMakeTemporary(e) {
+		return e
+	}
+	more := *e
+	more.pins, more.unpins = more.pins|opaque, provable
+	return &more
+}
+
+// mayMakeTemporary reports whether what a statement makes now may be temporary
+// without a word of it: the search_path begins with pg_temp, or may do so.
+func (x *exchange) mayMakeTemporary(e *effect) bool {
+	if x.varied || x.changes.touched || e.varies() {
+		return true
+	}
+	if path, ok := x.s.settings.get("search_path"); ok {
+		return namesTemp(path)
+	}
+	return x.pool().catalog.tempPath.Load()
+}
+
+// namesTemp reports whether a search_path has the temporary schema in it.
+func namesTemp(path string) bool { return contains([]byte(path), "pg_temp") }

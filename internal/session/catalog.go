@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/weir-pg/weir/internal/routine"
+)
+
+// catalog is what a pool knows of the routines of its database, and of what calls
+// them. It is read with the first login's questions, and again where it has
+// changed: after a transaction of weir's clients that may have changed the schema,
+// and every few seconds for what others do, when an upstream is let go of.
+type catalog struct {
+	current  atomic.Pointer[routine.Catalog] // nil where no statement has to be looked at
+	tempPath atomic.Bool                     // a session begins with pg_temp in its search_path
+	schema   atomic.Uint64                   // the dictionary's count of changes when it was read
+	next     atomic.Int64                    // when it is looked at again, in nanoseconds of Unix time
+
+	// busy is set by who reads it, to whom the rest belongs.
+	busy  atomic.Bool
+	print string                  // of what was read
+	codes map[string]knownRoutine // by oid
+}
+
+// knownRoutine is a routine whose body was read.
+type knownRoutine struct {
+	xmin string // with the row that was read
+	code routine.Code
+}
+
+const (
+	// catalogEvery is how often the catalog is looked at for what others have
+	// changed.
+	catalogEvery = 5 * time.Second
+
+	// catalogShare bounds how much of the time of one connection that takes.
+	catalogShare = 100
+
+	// mostRoutines and longestBodies bound what is read. Beyond them, any statement
+	// may leave anything that can be asked for.
+	mostRoutines  = 20_000
+	longestBodies = 32 << 20 // 32 MiB
+)
+
+// catalogDue reports whether the pool's catalog has to be looked at.
+func (x *exchange) catalogDue() bool {
+	c := &x.pool().catalog
+	if !x.catalogStale() && x.meter.asked.UnixNano() < c.next.Load() {
+		return false
+	}
+	return !x.pool().sessionMode() && !c.busy.Load()
+}
+
+// catalogStale reports whether somebody has just changed what the catalog says, and
+// the upstream at hand can be asked.
+func (x *exchange) catalogStale() bool {
+	c := &x.pool().catalog
+	return c.schema.Load() != x.s.env.dictionary.defined.Load() && (x.between() || x.onlyAhead()) && !c.busy.Load() && !x.pool().sessionMode()
+}
+
+// readCatalog looks at the pool's catalog, and reads what is new in it.
+func (x *exchange) readCatalog() {
+	c := &x.pool().catalog
+	if c.busy.Swap(true) {
+		return
+	}
+	defer c.busy.Store(false)
+	began, schema := time.Now(), x.s.env.dictionary.defined.Load()
+	err := x.refreshCatalog(c)
+	switch {
+	case x.up == nil:
+		return // the next upstream is asked
+	case err != nil:
+		x.s.env.log.Warn("PostgreSQL did not say what functions there are: any statement is taken to leave something behind", "pool", x.pool().name(), "error", err)
+		c.print = ""
+		c.current.Store(routine.Everything())
+	}
+	c.schema.Store(schema)
+	c.next.Store(time.Now().Add(max(catalogEvery, catalogShare*time.Since(began))).UnixNano())
+}
+
+// refreshCatalog reads the catalog if it has changed.
+func (x *exchange) refreshCatalog(c *catalog) error {
+	rows, err := x.rowsFrom(catalogPrelude + printQuery)
+	if err != nil {
+		return err
+	}
+	c.tempPath.Store(namesTemp(rows["path"]))
+	count, _ := strconv.Atoi(rows["routines"])
+	bytes, _ := strconv.Atoi(rows["bytes"])
+	switch {
+	case rows["print"] == c.print && c.print != "":
+		return nil
+	case count > mostRoutines || bytes > longestBodies:
+		c.print, c.codes = rows["print"], nil
+		c.current.Store(routine.Everything())
+		return nil
+	}
+	made, err := x.buildCatalog(c)
+	if err != nil {
+		return err
+	}
+	c.print = rows["print"]
+	if made.Empty() {
+		made = nil
+	}
+	c.current.Store(made)
+	return nil
+}
+
+// buildCatalog reads the routines that are new, and then what calls them.
+func (x *exchange) buildCatalog(c *catalog) (*routine.Catalog, error) {
+	rows, err := x.rowsFrom(catalogPrelude + routinesQuery)
+	if err != nil {
+		return nil, err
+	}
+	var b routine.Builder
+	codes := make(map[string]knownRoutine, len(rows))
+	list := make(map[string][]string, len(rows))
+	var unread []string
+	for oid, row := range rows {
+		f := strings.Split(row, separator)
+		if len(f) != 6 {
+			continue
+		}
+		list[oid] = f
+		if known, ok := c.codes[oid]; ok && known.xmin == f[0] {
+			codes[oid] = known
+		} else if f[2] == "sql" || f[2] == "plpgsql" {
+			unread = append(unread, oid)
+		} else {
+			codes[oid] = knownRoutine{f[0], foreignCode(f)}
+		}
+	}
+	if err := x.readBodies(codes, list, unread); err != nil {
+		return nil, err
+	}
+	c.codes = codes
+	for oid, f := range list {
+		code := codes[oid].code
+		if namesTemp(f[4]) && code.Leaves&routine.Creates != 0 {
+			code.Effect = code.With(routine.Effect{Leaves: routine.Objects})
+		}
+		b.Add(f[1], code)
+	}
+	callers, err := x.rowsFrom(catalogPrelude + callersQuery)
+	for _, row := range callers {
+		if name, called, ok := strings.Cut(row, separator); ok {
+			b.Calls(name, called)
+		}
+	}
+	return b.Catalog(), err
+}
+
+// foreignCode is what is known of a routine in another language than SQL and
+// PL/pgSQL. An extension's functions in C are trusted, but for those by whose name
+// PostgreSQL's documentation says what they keep.
+func foreignCode(f []string) routine.Code {
+	if f[3] == "t" && (f[2] == "c" || f[2] == "internal") {
+		return routine.Trusted(f[1])
+	}
+	if f[5] == "a" {
+		return routine.Code{} // an aggregate: what it is made of is among its callers
+	}
+	return routine.Read(f[2], "")
+}
+
+// bodiesAtOnce bounds the routines whose bodies are asked for in one query.
+const bodiesAtOnce = 200
+
+// readBodies reads the bodies of some routines, in pieces.
+func (x *exchange) readBodies(codes map[string]knownRoutine, list map[string][]string, oids []string) error {
+	for len(oids) > 0 {
+		some := oids[:min(bodiesAtOnce, len(oids))]
+		oids = oids[len(some):]
+		pieces, err := x.rowsFrom(catalogPrelude + strings.Replace(bodiesQuery, "$1", strings.Join(some, ","), 1))
+		if err != nil {
+			return err
+		}
+		for _, oid := range some {
+			var body strings.Builder
+			for i := 0; ; i++ {
+				piece, ok := pieces[oid+"/"+strconv.Itoa(i)]
+				if !ok {
+					break
+				}
+				body.WriteString(piece)
+			}
+			codes[oid] = knownRoutine{list[oid][0], routine.Read(list[oid][2], body.String())}
+		}
+	}
+	return nil
+}
