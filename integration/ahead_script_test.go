@@ -42,6 +42,20 @@ var aheadScripts = []script{
 		group(1, query("begin")), group(1, query("select 1/0")),
 		group(1, once("r"), parse("s0", "select 'A'"), once("s0"), endGroup),
 	}},
+	{name: "a query in a group that fails", steps: []step{
+		group(1, parse("s0", "select 0"), endGroup),
+		group(2, parse("", "select 1"), execute("p", 0), query("execute s0"), endGroup, query("select 3")),
+		group(2, parse("", "select 1"), execute("p", 0), query("select lastval()"), endGroup, query("select 3")),
+		group(2, parse("", "select 1"), once(""), query("execute s0"), once(""), endGroup),
+	}},
+	{name: "a copy behind a group that fails", setup: freshCopied, steps: []step{
+		group(3, bind("", "nosuch"), endGroup, parse("", "copy copied from stdin"), once(""), endGroup, copyData("1\tone\n"), copyDone, endGroup, query("select count(*) from copied")),
+		group(3, bind("", "nosuch"), endGroup, parse("d", "deallocate all"), once("d"), endGroup, parse("d", "select 'anew'"), once("d"), endGroup),
+	}},
+	{name: "a name in use behind a group that fails", steps: []step{
+		group(1, parse("s0", "select 0"), endGroup),
+		group(2, bind("", "nosuch"), parse("s0", "select 1"), endGroup, parse("s0", "select 2"), endGroup), group(1, once("s0"), endGroup),
+	}},
 	{name: "no portal before the first one", steps: []step{
 		group(1, query("begin")), group(1, execute("", 0), endGroup), group(1, query("rollback")),
 		group(1, query("begin")), group(1, describePortal(""), endGroup), group(1, query("rollback")),
@@ -49,5 +63,6 @@ var aheadScripts = []script{
 		group(1, parse("", "begin"), once(""), endGroup), group(1, describePortal(""), endGroup), group(1, query("commit")),
 		group(1, parse("", "begin"), once(""), endGroup), group(1, query("set transaction read only")), group(1, execute("", 0), endGroup), group(1, query("rollback")),
 		group(2, query("begin"), bind("p", ""), endGroup), group(1, query("rollback")),
+		group(3, query("begin"), bind("", "nosuch"), endGroup, execute("", 0), endGroup), group(1, query("rollback")),
 	}},
 }

@@ -113,7 +113,7 @@ func (s *Session) failBlock() {
 // PostgreSQL skips the request too, whatever its form, where it would otherwise
 // be carried out without its block.
 func (x *exchange) open() {
-	x.opened, x.ownPortal = true, !x.s.framed
+	x.opened = true
 	last := len(x.s.opening) - 1
 	x.up.Prepared.Unnamed = &someStatement
 	for i, sql := range x.s.opening {
@@ -125,13 +125,9 @@ func (x *exchange) open() {
 			return wire.AppendExecute(wire.AppendBind(out, "", ""), "")
 		})
 	}
-}
-
-// dropOwnPortal has PostgreSQL find no unnamed portal, where a client that has begun
-// by a simple query has none, and asks for it.
-func (x *exchange) dropOwnPortal(portal []byte) {
-	if x.ownPortal && len(portal) == 0 {
-		x.ownPortal = false
+	// A client that has begun by a simple query has no portal; another one drops what
+	// it finds.
+	if typ, _, _, _ := x.toUp.next(); typ != wire.Query && !x.s.framed {
 		x.due.push(answer{kind: 'C', fate: swallowed})
 		x.toUp.insert(func(out []byte) []byte { return wire.AppendTarget(out, wire.Close, wire.Portal, "") })
 	}

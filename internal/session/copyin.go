@@ -28,7 +28,7 @@ type copyIn struct {
 }
 
 // mayCopy are the kinds of statements that may copy in.
-const mayCopy = 1<<sqltext.Copy | 1<<sqltext.Unknown
+const mayCopy = 1<<sqltext.Copy | 1<<sqltext.Execute | 1<<sqltext.Unknown
 
 // fromCopy handles messages while the upstream copies in.
 func (x *exchange) fromCopy(typ byte, size int) bool {

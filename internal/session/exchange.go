@@ -55,7 +55,6 @@ type exchange struct {
 	opened    bool              // the block that was held back is being opened
 	altered   bool              // something sent may have changed what statements mean; see unsure
 	varied    bool              // something sent may have changed settings
-	ownPortal bool              // the unnamed portal is what has opened it
 	redefines bool              // the transaction may have changed the schema
 	defines   bool              // the transaction may have changed what routines there are
 	made      routine.Effect    // what routines leave that it has made
@@ -108,7 +107,9 @@ func (x *exchange) run() {
 		case x.up != nil && x.finished() && x.catalogDue():
 			x.readCatalog()
 		case x.up != nil && x.finished():
-			x.letGo()
+			if x.dropAliases() {
+				x.letGo()
+			}
 		case x.up == nil && x.atRest(moved):
 			return
 		case !moved:

@@ -45,7 +45,7 @@ func (x *exchange) leave() {
 	case x.keeps():
 		x.reset()
 	default:
-		if !x.changes.touched || x.forgetSettings() {
+		if (!x.changes.touched || x.forgetSettings()) && x.dropAliases() {
 			x.letGo()
 		}
 	}

@@ -38,6 +38,10 @@ func (x *exchange) parse(size int) bool {
 		return false
 	}
 	if old != nil {
+		if x.unsettledThere(taken) {
+			x.fence = true
+			return false
+		}
 		x.send()
 		x.parseTwice(m, size)
 		return true
@@ -117,8 +121,8 @@ func (x *exchange) statementFor(m wire.ParseMessage) *statement {
 // parseNamed gives the client a named statement, and the upstream too if it
 // does not have it yet. False where an earlier group has to be answered first.
 func (x *exchange) parseNamed(m wire.ParseMessage, st *statement, size int) bool {
-	has, confirmed := x.up.Prepared.Has(&st.Statement)
-	if has && !confirmed && x.due.groups() > 0 && !x.due.parses(st) {
+	has, _ := x.up.Prepared.Has(&st.Statement)
+	if x.unsettledThere(st) {
 		// Whether the upstream has it depends on a group that may yet fail.
 		x.s.env.dictionary.release(st)
 		x.fence = true
@@ -394,7 +398,6 @@ func (x *exchange) bind(size int) bool {
 		x.bound, pins = st, e.pins
 	}
 	x.send()
-	x.ownPortal = x.ownPortal && len(portal) > 0
 	was := x.notePortal(portal, st)
 	if st != nil {
 		x.align(st.effect.mentions, false)
@@ -498,7 +501,6 @@ func (x *exchange) describe(size int) bool {
 	}
 	if kind != wire.Statement {
 		x.send()
-		x.dropOwnPortal(name)
 		x.toUp.keep(size)
 		x.due.push(answer{kind: 'D'})
 		return true

@@ -365,9 +365,9 @@ func (x *exchange) failure(size int) {
 		x.misguessed(a.st, code)
 	}
 	x.pool().stats.Errors.Add(string(code))
-	x.barrier, x.fence = false, false
 	kind := a.kind
 	x.failed()
+	x.lift()
 	x.copyFailed(kind)
 	x.fake()
 }

@@ -145,7 +145,9 @@ func (x *exchange) sync(size int) bool {
 // send notes that something is about to be sent to the upstream.
 func (x *exchange) send() {
 	if !x.copying && !x.copy.ended && !x.s.skipping && x.due.clean() {
-		x.dropOthers()
+		if x.due.empty() || x.onlyAhead() { // else one of them may not be there
+			x.dropOthers()
+		}
 		x.evict()
 	}
 	if !x.synced {
@@ -213,6 +215,12 @@ func (x *exchange) query(size int) bool {
 		x.toUp.grow(size)
 		return false
 	}
+	if !x.due.between() {
+		// PostgreSQL skips it if something fails that was sent in its span.
+		x.toUp.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.Flush) })
+		x.barrier = true
+		return false
+	}
 	text := bytes.TrimSuffix(x.toUp.body(size), []byte{0})
 	e := unread
 	if x.toUp.whole(size) {
@@ -264,7 +272,7 @@ func (x *exchange) query(size int) bool {
 	// A simple query ends both the client's unnamed statement and the
 	// upstream's (PostgreSQL: exec_simple_query).
 	x.s.assumeUnnamed(nil)
-	x.up.Prepared.Unnamed, x.ownPortal = nil, false
+	x.up.Prepared.Unnamed = nil
 	x.due.push(answer{kind: 'Q', unnamed: true, pins: e.pins, added: added, steps: steps, frees: frees(e.mentions)})
 	x.barrier = x.barrier || kinds&mayCopy != 0 || x.unsettledListening()
 	return true
@@ -310,7 +318,6 @@ func (x *exchange) execute(size int) bool {
 	}
 	x.executes()
 	x.send()
-	x.dropOwnPortal(portal)
 	if st != nil {
 		x.noteRereads(&st.effect)
 	}

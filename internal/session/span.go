@@ -33,8 +33,17 @@ func (x *exchange) unsettled(name []byte, p *prepared) bool {
 	case p == nil:
 		x.fence = x.due.closesEarlier(name)
 	default:
-		has, confirmed := x.up.Prepared.Has(&p.statement.Statement)
-		x.fence = x.uncertain(p.span) || has && !confirmed && !x.due.parses(p.statement)
+		x.fence = x.uncertain(p.span) || x.unsettledThere(p.statement)
 	}
 	return x.fence
+}
+
+// unsettledThere reports whether the upstream has st only if an earlier span does not
+// fail.
+func (x *exchange) unsettledThere(st *statement) bool {
+	if x.due.groups() == 0 {
+		return false
+	}
+	has, confirmed := x.up.Prepared.Has(&st.Statement)
+	return has && !confirmed && !x.due.parses(st)
 }

@@ -15,7 +15,7 @@ import (
 // neither takes a name that the other has given. On an upstream the statements of
 // the protocol have names of weir's. So in front of a text that names one, it is
 // prepared there once more, under the client's own name: an alias. It stays until it
-// is not what the client calls so any more, or another client has the upstream.
+// is not what the client calls so any more, or the client lets go of the upstream.
 
 // naming are the kinds of statements of which some name prepared ones.
 const naming = 1<<sqltext.Prepare | 1<<sqltext.Execute | 1<<sqltext.Deallocate |
@@ -133,6 +133,26 @@ func (x *exchange) undoAlias(a *answer) {
 	default:
 		x.up.Prepared.SetAlias(a.alias, a.had)
 	}
+}
+
+// dropAliases closes all before another client gets the upstream. It returns false
+// where that was lost over it.
+func (x *exchange) dropAliases() bool {
+	if x.up.Prepared.Aliased() == 0 {
+		return true
+	}
+	x.synced = false
+	for name := range x.up.Prepared.Aliases {
+		x.dropAlias(name)
+	}
+	x.pushSync(answer{kind: 'S', fate: swallowed})
+	x.toUp.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.Sync) })
+	over := x.limit(x.pool().config().ConnectTimeout)
+	x.settleDue()
+	if over() {
+		x.discardUpstream("it did not close statements in time")
+	}
+	return x.up != nil
 }
 
 // dropOthers closes the aliases that are not what this client calls so. As in evict,

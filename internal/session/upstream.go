@@ -187,7 +187,7 @@ func (x *exchange) detach() *Upstream {
 	x.s.setPin(0)
 	x.s.yieldPlace()
 	x.copy = copyIn{}
-	x.discarded, x.copying, x.barrier, x.fence, x.cancelled, x.opened, x.ownPortal, x.dying, x.belted = false, false, false, false, false, false, false, false, false
+	x.discarded, x.copying, x.barrier, x.fence, x.cancelled, x.opened, x.dying, x.belted = false, false, false, false, false, false, false, false
 	x.listen = listening{}
 	clear(x.portals)
 	return up

@@ -117,6 +117,9 @@ func (p *Prepared) SetAlias(name string, s *Statement) {
 	p.aliases[name] = s
 }
 
+// Aliased returns how many further names there are.
+func (p *Prepared) Aliased() int { return len(p.aliases) }
+
 // Aliases yields the further names and what the upstream has under each.
 func (p *Prepared) Aliases(yield func(string, *Statement) bool) {
 	for name, s := range p.aliases {
@@ -138,11 +141,6 @@ func (p *Prepared) Named(name string) *Statement {
 
 // Names yields the names of the statements that the upstream has and has said so.
 func (p *Prepared) Names(yield func(string) bool) {
-	for name := range p.aliases {
-		if !yield(name) {
-			return
-		}
-	}
 	for s, e := range p.entries {
 		if e.Value.(*slot).confirmed && !yield(s.Name) {
 			return
