@@ -149,9 +149,11 @@ func (x *exchange) fromClient() (moved bool) {
 	return moved
 }
 
-// listening reports whether the client's next message may be looked at.
+// listening reports whether the client's next message may be looked at. The rest of
+// one that has begun to go to the upstream does not wait for answers: there will be
+// none without it.
 func (x *exchange) listening() bool {
-	return x.hurt == nil && (!x.barrier || x.copying || x.copy.ended) && !x.fence && !x.waiting && !x.leaving && !x.toUp.crowded() && !x.toClient.crowded() &&
+	return x.hurt == nil && (!x.barrier || x.copying || x.copy.ended || x.toUp.pass > 0) && !x.fence && !x.waiting && !x.leaving && !x.toUp.crowded() && !x.toClient.crowded() &&
 		(!x.belted || x.due.groups() == 0) // what is behind a request that is asked again may write
 }
 
