@@ -21,15 +21,13 @@ func (x *exchange) leave() {
 		if !x.due.empty() && !x.copying {
 			x.cancelUpstream()
 		}
-		x.takeBack()
-		x.discardUpstream("its client left in the middle of a request")
+		x.dropUpstream("its client left in the middle of a request")
 	case !x.due.empty():
 		if x.unwanted() && !x.cancelled {
 			x.cancelled = true
 			x.cancelUpstream()
 			if x.s.env.aborting.Load() {
-				x.takeBack()
-				x.discardUpstream("weir is stopping")
+				x.dropUpstream("weir is stopping")
 			}
 			return
 		}
@@ -95,8 +93,18 @@ func (x *exchange) cancelUpstream() {
 	})
 	if err != nil {
 		x.s.env.log.Warn("a query whose client has gone was not cancelled", "pool", x.pool().name(), "error", err)
-		x.discardUpstream("its client left, and the cancel of its query was not confirmed")
+		x.dropUpstream("its client left, and the cancel of its query was not confirmed")
 	}
+}
+
+// dropUpstream closes the upstream, if it has not been lost already, with what is
+// under way there, which nobody waits for any more.
+func (x *exchange) dropUpstream(why string) {
+	if x.up == nil {
+		return
+	}
+	x.takeBack()
+	x.discardUpstream(why)
 }
 
 // reset makes an upstream as new after a client that had it for a session. One
