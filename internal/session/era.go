@@ -161,9 +161,13 @@ func (p *Pool) lookAtDefaults(ctx context.Context) {
 			p.mu.Unlock()
 			return
 		}
+		if p.closing.Err() != nil {
+			p.mu.Unlock()
+			return
+		}
 		look = make(chan struct{})
 		p.looking = look
-		go p.compareDefaults(schema, look)
+		p.looks.Go(func() { p.compareDefaults(schema, look) })
 	}
 	p.mu.Unlock()
 	late := time.NewTimer(eraPatience)

@@ -65,6 +65,7 @@ type Pool struct {
 	looked       time.Time         // guarded by mu; when the defaults were last compared
 	lookedSchema uint64            // guarded by mu; the count of changes of the schema before that
 	looking      chan struct{}     // guarded by mu; closed when that is done which is under way, nil while none is
+	looks        sync.WaitGroup    // the ones under way; begun under mu, and not any more once closing has ended
 }
 
 // PoolOptions is what a pool is made of.
@@ -338,9 +339,13 @@ func (p *Pool) Mode() string {
 func (p *Pool) Stats() *observe.PoolStats { return p.stats }
 
 // Close closes the pool's idle connections, now, and the others when they are
-// let go of; whoever waits gets err.
+// let go of; whoever waits gets err. It returns when nothing that the pool has begun
+// by itself needs a loop any more.
 func (p *Pool) Close(err *sqlstate.Error) {
+	p.mu.Lock()
 	p.close()
+	p.mu.Unlock()
 	p.hub.Close()
 	p.conns.Close(err)
+	p.looks.Wait()
 }

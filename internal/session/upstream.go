@@ -155,6 +155,9 @@ func (x *exchange) attach(up *Upstream) bool {
 // some the client gets err.
 func (x *exchange) lostUnused(err error) {
 	s := x.s
+	if s.key.pid == 0 {
+		return // weir's own visit: whoever waits for it decides, see Pool.visit
+	}
 	if s.tries >= unsentTries {
 		s.refused = err
 		return

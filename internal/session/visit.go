@@ -42,7 +42,21 @@ func (p *Pool) visit(ctx context.Context, own bool, settings *Settings, do func(
 	}
 	up.Stream.Loop().Post(loop.Func(func() { up.Stream.Loop().Go(v) }))
 	v.await(ctx)
+	if v.lost {
+		p.rest(ctx, retryPause) // a server may take logins and then close, without end
+	}
 	return v.lost, v.err
+}
+
+// rest returns after d, or where nobody needs to wait any more.
+func (p *Pool) rest(ctx context.Context, d time.Duration) {
+	over := time.NewTimer(d)
+	defer over.Stop()
+	select {
+	case <-over.C:
+	case <-ctx.Done():
+	case <-p.closing.Done():
+	}
 }
 
 // await returns when the visit is over, and ends it where it has no use.
