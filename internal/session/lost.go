@@ -175,7 +175,12 @@ func (x *exchange) lossError(cause error) *sqlstate.Error {
 	case x.rolledBack():
 		e.Detail = "PostgreSQL has rolled back the transaction."
 	case x.inBlock() || !x.changedNothing():
-		return unknownOutcome(e)
+		said := e.Code
+		e = unknownOutcome(e)
+		if said == sqlstate.AdminShutdown && x.endsItself() {
+			e.Code = said // the client has asked for it, and knows the code
+		}
+		return e
 	case x.toClient.unsent(x.marks.said):
 		e.Detail = "The answer was lost. What was asked only reads: nothing has changed."
 	default:

@@ -4,6 +4,7 @@ package session
 
 import (
 	"encoding/binary"
+	"slices"
 	"strconv"
 
 	"github.com/weir-pg/weir/internal/sqlstate"
@@ -74,6 +75,12 @@ func (x *exchange) unaim(why string) {
 		a.up.cancelOver(a.why)
 	}
 	x.aims = nil
+}
+
+// endsItself reports whether the client is about to have its own backend
+// terminated.
+func (x *exchange) endsItself() bool {
+	return slices.ContainsFunc(x.aims, func(a aim) bool { return a.up == x.up && a.why == terminated })
 }
 
 // aimText replaces the ids that a text has as literals. It reports whether there
