@@ -83,7 +83,7 @@ var haltedStates = map[string]halted{
 		r.write(t, wire.AppendQuery(nil, "select '"+strings.Repeat("x", 100_000)+"'")[:50_000])
 	}},
 	"half a query that is forwarded": {before: takes("begin; select 1"), after: func(t *testing.T, _ *gateway, r *raw) {
-		r.write(t, wire.AppendQuery(nil, "select '"+strings.Repeat("x", 5<<20)+"'")[:4<<20+50_000])
+		pours(t, r, wire.AppendQuery(nil, "select '"+strings.Repeat("x", 5<<20)+"'")[:4<<20+50_000])
 	}},
 	"half a group": {before: takes("begin; select 1"), after: func(t *testing.T, _ *gateway, r *raw) {
 		r.send(t, extended("select 1")...)
@@ -151,13 +151,20 @@ func floods(t *testing.T, r *raw, m pgproto3.FrontendMessage) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for err == nil {
-		_ = r.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
-		_, err = r.Write(b)
+	for pours(t, r, b) {
 	}
-	if ne, ok := errors.AsType[net.Error](err); !ok || !ne.Timeout() {
+}
+
+// pours writes b as far as it is taken. How much the sockets between here and
+// PostgreSQL hold is the system's to say. It reports whether all of it was taken.
+func pours(t *testing.T, r *raw, b []byte) bool {
+	t.Helper()
+	_ = r.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+	_, err := r.Write(b)
+	if ne, ok := errors.AsType[net.Error](err); err != nil && (!ok || !ne.Timeout()) {
 		t.Errorf("the flood ended with %v", err)
 	}
+	return err == nil
 }
 
 // logsIn begins a login and does not wait for its end.
