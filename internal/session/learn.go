@@ -45,6 +45,7 @@ const limitsQuery = `SELECT n,pg_catalog.current_setting(n),pg_catalog.set_confi
 // its default is, for this client, what it asked for at login.
 func (x *exchange) learn() {
 	names := slices.Concat(x.changes.hidden, x.changes.long, hiddenIn(x.s.settings), hiddenIn(x.up.settings))
+	names, unheard := x.anybody(names)
 	has, err := x.inquire(names, x.s.start)
 	switch {
 	case x.up == nil:
@@ -54,7 +55,6 @@ func (x *exchange) learn() {
 		x.unlearned(names, err)
 		return
 	}
-	names, unheard := x.anybody(names)
 	x.changes.touched, x.changes.hidden, x.changes.anybody = false, nil, false
 	x.changes.long = append(x.found.long, tooMany(has)...)
 	for _, name := range unheard {
