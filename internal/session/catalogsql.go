@@ -2,7 +2,11 @@
 
 package session
 
-import "github.com/weir-pg/weir/internal/routine"
+import (
+	"strings"
+
+	"github.com/weir-pg/weir/internal/routine"
+)
 
 // separator is what the columns of weir's own are joined by.
 const separator = "\x01"
@@ -98,12 +102,5 @@ var callersQuery = `WITH dep AS MATERIALIZED (SELECT d.classid, d.objid, p.prona
 
 // quotedNames writes names of PostgreSQL's own as a list for SQL.
 func quotedNames(names []string) string {
-	list := ""
-	for i, name := range names {
-		if i > 0 {
-			list += ","
-		}
-		list += "'" + name + "'"
-	}
-	return list
+	return "'" + strings.Join(names, "','") + "'"
 }
