@@ -47,6 +47,8 @@ var aheadScripts = []script{
 		group(2, parse("", "select 1"), execute("p", 0), query("execute s0"), endGroup, query("select 3")),
 		group(2, parse("", "select 1"), execute("p", 0), query("select lastval()"), endGroup, query("select 3")),
 		group(2, parse("", "select 1"), once(""), query("execute s0"), once(""), endGroup),
+		group(2, parse("s1", "select 1"), once("s1"), forget("s1"), parse("s1", "select 1"), query("select 5"), endGroup), group(2, forget("s1"), query("select 6"), endGroup),
+		group(2, parse("s1", "select 1"), query("select 7"), endGroup),
 	}},
 	{name: "a copy behind a group that fails", setup: freshCopied, steps: []step{
 		group(3, bind("", "nosuch"), endGroup, parse("", "copy copied from stdin"), once(""), endGroup, copyData("1\tone\n"), copyDone, endGroup, query("select count(*) from copied")),

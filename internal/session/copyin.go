@@ -59,6 +59,16 @@ func (x *exchange) copied() {
 	}
 }
 
+// mayIgnore notes that PostgreSQL begins to copy, and may ignore the Syncs that are
+// sent already: those behind a query that copies in twice.
+func (q *answers) mayIgnore() {
+	for i := q.head; i < len(q.list); i++ {
+		if a := &q.list[i]; a.kind == 'S' && a.fate == forwarded {
+			a.ignored = true
+		}
+	}
+}
+
 // ignoreSyncs takes out the Syncs that were sent while a copy ran.
 func (q *answers) ignoreSyncs() {
 	kept := q.list[:q.head]

@@ -172,6 +172,7 @@ func (x *exchange) clientFailed(err error) {
 func (x *exchange) exchangeUpstream() (moved bool) {
 	if x.due.faked() && x.due.real() == nil {
 		x.fake() // nobody else has anything to say
+		x.lift()
 	}
 	n, err := x.toUp.write(&x.up.Stream)
 	x.count(n, 0)

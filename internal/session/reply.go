@@ -64,6 +64,7 @@ func (x *exchange) reply(typ byte, size int) bool {
 		x.notification(size)
 	case wire.CopyInResponse:
 		x.copying = true
+		x.due.mayIgnore()
 		x.pass(size)
 	default:
 		x.pass(size)
