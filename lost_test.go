@@ -137,6 +137,37 @@ func checkLostBlock(t *testing.T, r *raw, fresh bool) {
 	}
 }
 
+// TestALostBlockDescribesNothing: a client would believe what it is told of the
+// parameters of a statement.
+func TestALostBlockDescribesNothing(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), poolOf(1))
+	r := g.raw(t)
+	r.send(t, &pgproto3.Parse{Name: "kept", Query: "select $1::int"}, &pgproto3.Parse{Name: "end", Query: "rollback"}, &pgproto3.Sync{})
+	r.transcript(t, 1)
+	r.query(t, "begin; select pg_backend_pid()")
+	r.transcript(t, 1)
+	testpg.Exec(t, g.upstream, "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
+	for range 2 { // the first is told of the loss
+		r.query(t, "select 1")
+		r.transcript(t, 1)
+	}
+	for _, c := range []struct {
+		message pgproto3.FrontendMessage
+		want    string
+	}{
+		{&pgproto3.Describe{ObjectType: 'S', Name: "kept"}, "E(25P02) Z(E)"},
+		{&pgproto3.Describe{ObjectType: 'S', Name: "absent"}, "E(25P02) Z(E)"},
+		{&pgproto3.Describe{ObjectType: 'P', Name: "absent"}, "E(25P02) Z(E)"},
+		{&pgproto3.Describe{ObjectType: 'S', Name: "end"}, "n Z(E)"},
+	} {
+		r.send(t, c.message, &pgproto3.Sync{})
+		if got := r.transcript(t, 1); got != c.want {
+			t.Errorf("%+v: got %q, want %q", c.message, got, c.want)
+		}
+	}
+}
+
 func TestCommitEndsALostBlock(t *testing.T) {
 	t.Parallel()
 	server := testpg.New(t, pgserver.Options{})

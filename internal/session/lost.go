@@ -236,12 +236,7 @@ func (x *exchange) requestLost(typ byte, size int) bool {
 			}
 		}
 	case wire.Describe:
-		if kind, _, err := wire.ReadTarget(body); err == nil {
-			if kind == wire.Statement {
-				reply = append(wire.AppendHeader(reply, wire.ParameterDescription, 7), 0, 0)
-			}
-			reply = wire.AppendEmpty(reply, wire.NoData)
-		}
+		reply = s.describeLost(body)
 	case wire.Execute:
 		if s.ending == bound {
 			s.ending = done
@@ -264,6 +259,28 @@ func (x *exchange) requestLost(typ byte, size int) bool {
 	x.toUp.discard(size)
 	x.toClient.insert(func(out []byte) []byte { return append(out, reply...) })
 	return true
+}
+
+// describeLost answers a Describe in a lost block, nil where it is refused: only of
+// what ends the block is it known that it has no parameters and returns no rows. A
+// client that was told so of another statement would believe it.
+func (s *Session) describeLost(body []byte) []byte {
+	kind, name, err := wire.ReadTarget(body)
+	switch {
+	case err != nil:
+		return nil
+	case kind != wire.Statement:
+		if s.ending != bound {
+			return nil
+		}
+		return wire.AppendEmpty(nil, wire.NoData)
+	}
+	st := s.find(name)
+	if st == nil || !endsBlock(st.kind) {
+		return nil
+	}
+	reply := append(wire.AppendHeader(nil, wire.ParameterDescription, 7), 0, 0)
+	return wire.AppendEmpty(reply, wire.NoData)
 }
 
 // ending is how far a client has come with ending a block that was lost.
