@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pipeline_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/weir-pg/weir"
+	"github.com/weir-pg/weir/internal/testpg"
+)
+
+var (
+	groups = flag.Int("groups", 500, "about how many groups to make up")
+	seed   = flag.Uint64("seed", 1, "seed of the first script; the others follow")
+)
+
+// workers is how many scripts run at a time.
+const workers = 2
+
+// TestRandomPipelines sends what is made up at random. Each script is repeated by
+// its seed alone.
+func TestRandomPipelines(t *testing.T) {
+	t.Parallel()
+	for i := range workers {
+		t.Run(fmt.Sprintf("worker %d", i), func(t *testing.T) {
+			t.Parallel()
+			g := newGround(t)
+			left := *groups / workers
+			for n := *seed + uint64(i); left > 0 && !t.Failed(); n += workers {
+				s := invent(n)
+				left -= s.groups()
+				d := s.play(t, g)
+				g.empty(t, n)
+				if d != nil {
+					t.Errorf("-seed=%d -groups=1: %v", n, s.shrink(t, g, d))
+				}
+			}
+		})
+	}
+}
+
+// empty waits until the clients of a script have gone from weir.
+func (g *ground) empty(t *testing.T, seed uint64) {
+	t.Helper()
+	for until := time.Now().Add(patience); g.gateway.Status().Clients.Total > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("-seed=%d -groups=1: weir still has clients that have left", seed)
+		}
+	}
+}
+
+// groups counts a script's groups.
+func (s script) groups() (n int) {
+	for _, w := range s.writes {
+		for _, m := range w.messages {
+			switch m.(type) {
+			case *pgproto3.Sync, *pgproto3.Query:
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// ground is two databases that are alike, and weir before one of them.
+type ground struct {
+	direct, behind, through string // URLs
+	gateway                 *weir.Gateway
+}
+
+func newGround(t testing.TB) *ground {
+	t.Helper()
+	server := testpg.URL(t)
+	g := &ground{direct: testpg.Database(t, server), behind: testpg.Database(t, server)}
+	cfg := weir.DefaultConfig()
+	cfg.Upstream, cfg.Listen = g.behind, []string{"127.0.0.1:0"}
+	cfg.Pool.Min, cfg.Pool.Max, cfg.Pool.MaxPreparedStatements = 0, 4, 5
+	cfg.Pool.AcquireTimeout, cfg.Pool.StatementTimeout, cfg.ShutdownPause = patience/2, 0, 0
+	gw, err := weir.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := gw.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, stop := context.WithTimeout(context.Background(), patience)
+		defer stop()
+		if err := gw.Shutdown(ctx); err != nil {
+			t.Errorf("close weir: %v", err)
+		}
+	})
+	g.gateway = gw
+	u, err := url.Parse(g.behind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Host = gw.Addr().String()
+	g.through = u.String() + "&sslmode=disable"
+	if u.RawQuery == "" {
+		g.through = u.String() + "?sslmode=disable"
+	}
+	return g
+}
+
+const tables = `drop view if exists v; drop table if exists t, made; create table t (id int primary key, name text); create view v as select * from t`
+
+// play runs the script on both sides and returns the first difference, nil where
+// there is none.
+func (s script) play(t *testing.T, g *ground) *difference {
+	t.Helper()
+	testpg.Exec(t, g.direct, tables)
+	testpg.Exec(t, g.behind, tables)
+	direct, err := dial(g.direct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer direct.leave()
+	through, err := dial(g.through)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer through.leave()
+	h := holders{t: t, g: g}
+	defer h.leave()
+	for i, w := range s.writes {
+		if w.hold && direct.status == 'I' {
+			h.turn()
+		}
+		want := direct.do(w.messages, w.pieces...)
+		got := through.do(w.messages, w.pieces...)
+		if slices.Contains(want, ended) {
+			return nil // see alike
+		}
+		if !alike(got, want) {
+			return &difference{got, want, script{s.writes[:i+1]}}
+		}
+	}
+	return nil
+}
+
+// holders are two other clients that hold an upstream each in turn, so that the
+// client of a script gets another one than before, and who leave statements there.
+type holders struct {
+	t     *testing.T
+	g     *ground
+	hands []*peer
+	turns int
+}
+
+func (h *holders) turn() {
+	for len(h.hands) < 2 {
+		p, err := dial(h.g.through)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		h.hands = append(h.hands, p)
+	}
+	taken, freed := h.hands[h.turns%2], h.hands[(h.turns+1)%2]
+	h.turns++
+	taken.do([]pgproto3.FrontendMessage{
+		&pgproto3.Query{String: "begin"}, &pgproto3.Query{String: "select 0"},
+		&pgproto3.Parse{Query: "select 'another''s'"}, &pgproto3.Bind{}, &pgproto3.Execute{},
+		&pgproto3.Parse{Name: "s0", Query: "select 1"}, &pgproto3.Bind{PreparedStatement: "s0"}, &pgproto3.Execute{}, &pgproto3.Close{ObjectType: 'S', Name: "s0"},
+		&pgproto3.Parse{Name: "s0", Query: fmt.Sprintf("select 'another''s %d'", h.turns)}, &pgproto3.Bind{PreparedStatement: "s0"}, &pgproto3.Execute{}, &pgproto3.Sync{},
+		&pgproto3.Query{String: "execute s0"},
+		&pgproto3.Parse{Query: "select 'another''s'"}, &pgproto3.Sync{},
+	})
+	freed.do([]pgproto3.FrontendMessage{&pgproto3.Close{ObjectType: 'S', Name: "s0"}, &pgproto3.Sync{}, &pgproto3.Query{String: "commit"},
+		&pgproto3.Parse{Query: "select 'another''s'"}, &pgproto3.Sync{}})
+}
+
+func (h *holders) leave() {
+	for _, p := range h.hands {
+		p.leave()
+	}
+}
+
+// difference is what weir answered otherwise than PostgreSQL.
+type difference struct {
+	got, want []string
+	script    script // up to there
+}
+
+func (d *difference) String() string {
+	var b strings.Builder
+	b.WriteString("the answers differ after\n")
+	for _, w := range d.script.writes {
+		fmt.Fprintf(&b, " write, cut at %v, on another upstream %t\n", w.pieces, w.hold)
+		for _, m := range w.messages {
+			fmt.Fprintf(&b, "  %s\n", show(m))
+		}
+	}
+	for i := range max(len(d.got), len(d.want)) {
+		if g, w := at(d.got, i), at(d.want, i); g == w {
+			fmt.Fprintf(&b, "  both     %s\n", g)
+		} else {
+			fmt.Fprintf(&b, "  weir     %s\n  directly %s\n", g, w)
+		}
+	}
+	return b.String()
+}
+
+func at(lines []string, i int) string {
+	if i >= len(lines) {
+		return "(nothing)"
+	}
+	return lines[i][:min(len(lines[i]), 300)]
+}
