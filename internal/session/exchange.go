@@ -107,7 +107,7 @@ func (x *exchange) run() {
 		case x.up != nil && x.finished() && x.catalogDue():
 			x.readCatalog()
 		case x.up != nil && x.finished():
-			if x.dropAliases() {
+			if x.clearNames() {
 				x.letGo()
 			}
 		case x.up == nil && x.atRest(moved):

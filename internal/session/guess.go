@@ -24,7 +24,7 @@ func (s *Session) settleGuesses() { s.guessed = s.guessed[:0] }
 // this group that it has st, it does not: it may prepare the name again, as it
 // might after an error of its Parse.
 func (x *exchange) misguessed(st *statement, code sqlstate.Code) {
-	if st == nil || len(x.s.guessed) == 0 || !strings.HasPrefix(string(code), "42") {
+	if st == nil || len(x.s.guessed) == 0 || !strings.HasPrefix(string(code), "42") || code == duplicateCursor {
 		return
 	}
 	for _, name := range slices.Backward(x.s.guessed) {
@@ -34,3 +34,7 @@ func (x *exchange) misguessed(st *statement, code sqlstate.Code) {
 		}
 	}
 }
+
+// duplicateCursor says that a portal's name is in use, which is nothing about the
+// statement.
+const duplicateCursor sqlstate.Code = "42P03"

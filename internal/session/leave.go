@@ -43,7 +43,7 @@ func (x *exchange) leave() {
 	case x.keeps():
 		x.reset()
 	default:
-		if (!x.changes.touched || x.forgetSettings()) && x.dropAliases() {
+		if (!x.changes.touched || x.forgetSettings()) && x.clearNames() {
 			x.letGo()
 		}
 	}

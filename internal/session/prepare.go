@@ -420,6 +420,8 @@ func (x *exchange) prepare(st *statement, name []byte) {
 		x.ensureUnnamed()
 	case st != nil:
 		x.ensure(st)
+	case x.up.Prepared.Aliased() && x.up.Prepared.Alias(string(name)) != nil:
+		x.dropAlias(string(name)) // the client has closed it
 	}
 }
 
@@ -553,6 +555,7 @@ func (x *exchange) closeTarget(size int) bool {
 	if x.s.named[string(name)] == nil {
 		// One that SQL has prepared, or none.
 		x.remains.ended |= prepares
+		x.prepare(nil, name)
 		x.due.push(answer{kind: 'C'})
 		x.rename(wire.Close, size, wire.HeaderSize+1, name, nil)
 		return true

@@ -153,7 +153,9 @@ func (x *exchange) noticeTag(a *answer, tag []byte) {
 		x.s.changeSettings(x.s.start)
 		fallthrough
 	case bytes.Equal(tag, tagDeallocateAll):
-		x.s.forgetAll()
+		if a == nil || a.kind != internal { // else see clearNames
+			x.s.forgetAll()
+		}
 		x.up.Prepared.Clear()
 	case bytes.Equal(tag, tagDiscardSeqs):
 		x.unpin(sequences, a)

@@ -321,11 +321,13 @@ func (x *exchange) execute(size int) bool {
 	if st != nil {
 		x.noteRereads(&st.effect)
 	}
-	if st != nil {
+	var freed []string
+	if st != nil && st.effect.mentions != nil {
 		x.align(st.effect.mentions, false)
+		freed = frees(x.withMentioned(&st.effect).mentions)
 	}
 	x.toUp.keep(size)
-	x.due.push(answer{kind: 'E', st: st})
+	x.due.push(answer{kind: 'E', st: st, frees: freed})
 	if st != nil {
 		x.restore(st)
 	}

@@ -37,7 +37,9 @@ func (x *exchange) withMentioned(e *effect) *effect {
 		return e
 	}
 	sum := *e
+	sum.mentions = nil
 	for _, m := range e.mentions {
+		sum.mentions = append(sum.mentions, m)
 		if p := x.s.named[m.Name]; p != nil && m.Kind == sqltext.Execute {
 			sum.join(x.effectOf(p.statement))
 		}
@@ -135,22 +137,16 @@ func (x *exchange) undoAlias(a *answer) {
 	}
 }
 
-// dropAliases closes all before another client gets the upstream. It returns false
-// where that was lost over it.
-func (x *exchange) dropAliases() bool {
-	if x.up.Prepared.Aliased() == 0 {
+// clearNames has the upstream forget all statements before another client gets it,
+// where some had clients' names: the next one must find none of them, whatever weir
+// believes is there. It returns false where the upstream was lost over it.
+func (x *exchange) clearNames() bool {
+	if !x.up.Prepared.Aliased() {
 		return true
 	}
-	x.synced = false
-	for name := range x.up.Prepared.Aliases {
-		x.dropAlias(name)
-	}
-	x.pushSync(answer{kind: 'S', fate: swallowed})
-	x.toUp.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.Sync) })
-	over := x.limit(x.pool().config().ConnectTimeout)
-	x.settleDue()
-	if over() {
-		x.discardUpstream("it did not close statements in time")
+	if err := x.command("DEALLOCATE ALL"); err != nil {
+		x.discardUpstream("it did not forget its client's statements: " + err.Error())
+		return false
 	}
 	return x.up != nil
 }
@@ -167,17 +163,10 @@ func (x *exchange) dropOthers() {
 
 // deallocated takes in that the statement that was answered was a DEALLOCATE.
 func (x *exchange) deallocated(a *answer) {
-	list := a.frees
-	if a.kind == 'E' && a.st != nil {
-		list = frees(a.st.effect.mentions)
-	}
-	if len(list) == 0 {
-		return
-	}
-	x.s.forgetNamed(list[0])
-	x.up.Prepared.SetAlias(list[0], nil)
-	if a.kind == 'Q' {
-		a.frees = list[1:]
+	if len(a.frees) > 0 {
+		x.s.forgetNamed(a.frees[0])
+		x.up.Prepared.SetAlias(a.frees[0], nil)
+		a.frees = a.frees[1:]
 	}
 }
 

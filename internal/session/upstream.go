@@ -198,6 +198,10 @@ func (x *exchange) detach() *Upstream {
 
 // letGo gives the upstream back to its pool.
 func (x *exchange) letGo() {
+	if x.up.Prepared.Aliased() {
+		x.discardUpstream("statements have names of its client")
+		return
+	}
 	x.observeTransaction()
 	if x.s.rests && !x.unrest() {
 		return

@@ -22,6 +22,7 @@ type Prepared struct {
 
 	// aliases are further names, of clients: what is there by them.
 	aliases map[string]*Statement
+	aliased bool
 
 	limit   int
 	entries map[*Statement]*list.Element
@@ -114,11 +115,11 @@ func (p *Prepared) SetAlias(name string, s *Statement) {
 	if p.aliases == nil {
 		p.aliases = make(map[string]*Statement)
 	}
-	p.aliases[name] = s
+	p.aliases[name], p.aliased = s, true
 }
 
-// Aliased returns how many further names there are.
-func (p *Prepared) Aliased() int { return len(p.aliases) }
+// Aliased reports whether there were further names since the last Clear.
+func (p *Prepared) Aliased() bool { return p.aliased }
 
 // Aliases yields the further names and what the upstream has under each.
 func (p *Prepared) Aliases(yield func(string, *Statement) bool) {
@@ -166,6 +167,7 @@ func (p *Prepared) Retain(has func(*Statement) bool) (gone []*Statement) {
 func (p *Prepared) Clear() {
 	p.Unnamed = nil
 	clear(p.aliases)
+	p.aliased = false
 	clear(p.entries)
 	p.recent.Init()
 }
