@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/weir-pg/weir"
@@ -190,6 +191,39 @@ func TestRandomMessagesAfterLoginDoNotDisturbOthers(t *testing.T) {
 		r.ends(t)
 	}
 	must(t, g.connect(t), "select 1")
+}
+
+// TestAMessageOutOfPlaceInACopyEndsTheClientAsPostgreSQLDoes has PostgreSQL end
+// the connection itself, for which it says why (SocketBackend and ReadCommand in
+// src/backend/tcop/postgres.c).
+func TestAMessageOutOfPlaceInACopyEndsTheClientAsPostgreSQLDoes(t *testing.T) {
+	t.Parallel()
+	g := table(t)
+	for name, message := range map[string]pgproto3.FrontendMessage{
+		"Query":   &pgproto3.Query{String: "select 1"},
+		"Parse":   &pgproto3.Parse{Query: "select 1"},
+		"Bind":    &pgproto3.Bind{},
+		"Close":   &pgproto3.Close{ObjectType: 'S'},
+		"Execute": &pgproto3.Execute{},
+	} {
+		var told [2]string
+		for i, url := range []string{g.upstream, g.url()} {
+			conn, err := pgconn.Connect(bounded(t), url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := hijack(t, conn)
+			r.query(t, "copy rows from stdin")
+			r.send(t, &pgproto3.CopyData{Data: []byte("1\n")}, message)
+			told[i] = r.transcript(t, 1)
+		}
+		if told[1] != told[0] || !strings.HasSuffix(told[0], "E(08P01) EOF") {
+			t.Errorf("%s: told %q, and by PostgreSQL %q", name, told[1], told[0])
+		}
+	}
+	if n := rows(t, g); n != "0" {
+		t.Errorf("%s rows of copies that failed", n)
+	}
 }
 
 func TestARefusedClientIsNamedInTheLog(t *testing.T) {

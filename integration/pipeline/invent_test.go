@@ -71,9 +71,9 @@ func (m maker) several() (list []pgproto3.FrontendMessage) {
 	name, portal := m.name(), m.portal()
 	switch n := m.IntN(40); {
 	case n < 8:
-		return append(list, &pgproto3.Parse{Name: name, Query: m.text()})
+		return append(list, &pgproto3.Parse{Name: name, Query: m.textFor(name)})
 	case n < 16:
-		return append(list, &pgproto3.Parse{Name: name, Query: m.text()}, m.bind(portal, name), &pgproto3.Execute{Portal: portal, MaxRows: m.limit()})
+		return append(list, &pgproto3.Parse{Name: name, Query: m.textFor(name)}, m.bind(portal, name), &pgproto3.Execute{Portal: portal, MaxRows: m.limit()})
 	case n < 20:
 		return append(list, m.bind(portal, name), &pgproto3.Execute{Portal: portal, MaxRows: m.limit()})
 	case n < 22:
@@ -95,7 +95,7 @@ func (m maker) several() (list []pgproto3.FrontendMessage) {
 	case n < 38:
 		return append(list, &pgproto3.Query{String: m.text()})
 	case n < 39:
-		return append(list, &pgproto3.Close{ObjectType: 'S', Name: name}, &pgproto3.Parse{Name: name, Query: m.text()})
+		return append(list, &pgproto3.Close{ObjectType: 'S', Name: name}, &pgproto3.Parse{Name: name, Query: m.textFor(name)})
 	default:
 		return append(list, m.stray())
 	}
@@ -176,6 +176,17 @@ func (m maker) bind(portal, name string) *pgproto3.Bind {
 func (m maker) long() string {
 	size := []int{100, 4 << 10, 8 << 10, 16 << 10, 16 << 10, 32 << 10, 64 << 10}[m.IntN(7)]
 	return strings.Repeat("z", max(1, size-60+m.IntN(80)))
+}
+
+// textFor makes a statement up that is prepared under a name. One that executes
+// others is prepared without: two that execute each other, or one itself, recurse
+// until a backend of PostgreSQL's crashes, which ends everybody's session.
+func (m maker) textFor(name string) string {
+	for {
+		if text := m.text(); name == "" || !strings.Contains(text, "execute s") {
+			return text
+		}
+	}
 }
 
 // text makes a statement up.

@@ -6,9 +6,6 @@ import "strings"
 
 // Known differences, which random pipelines would show again and again:
 //
-//   - What PostgreSQL ends the connection over, any message but data while it
-//     copies in, weir answers with 08007 and keeps the client's connection: a
-//     script ends there, see play.
 //   - In a failed block weir may have to send a Parse in front of the client's
 //     message, for a statement that the upstream lacks or for a name as SQL knows
 //     it. PostgreSQL refuses that with 25P02, whatever it would have said to the

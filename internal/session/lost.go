@@ -35,8 +35,10 @@ func (x *exchange) upstreamLost(cause error) {
 	inBlock := x.inBlock()
 	broken := x.toClient.pass > 0 // the client has half a message, and the rest will never come
 	open := x.due.open
+	// PostgreSQL has lost its place in what the client sends, and so has weir.
+	astray := sqlstate.Code(wire.Field(farewell, wire.FieldCode)) == sqlstate.ProtocolViolation
 	asked := x.giveUp("lost: "+cause.Error(), err)
-	if kept && !broken && bytes.HasSuffix(farewell, endOfFields) {
+	if (kept || astray) && !broken && bytes.HasSuffix(farewell, endOfFields) {
 		x.sendAway(farewell)
 		return
 	}
