@@ -3,6 +3,7 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -54,25 +55,29 @@ func (l *loader) readFlags(fs *pflag.FlagSet) {
 	}
 }
 
-// unknownFlags reports the flags in args that fs does not have.
+// unknownFlags reports what in args is no flag of fs, nor the value of one. Nothing
+// else of an argument is shown than the name of a long flag: the rest may be a URL
+// with its password.
 func (l *loader) unknownFlags(fs *pflag.FlagSet, args []string) {
 	var known []string
 	fs.VisitAll(func(f *pflag.Flag) { known = append(known, "--"+f.Name) })
 	for i := 0; i < len(args); i++ {
 		text, long := strings.CutPrefix(args[i], "--")
-		if args[i] == "--" {
-			return
-		}
-		if !long {
+		if !long || text == "" {
+			l.mistakes = append(l.mistakes, Mistake{
+				Where:   fmt.Sprintf("argument %d", i+1),
+				Problem: "is no flag: each setting is given as --name=value, and the URL of PostgreSQL is --upstream or DATABASE_URL",
+			})
 			continue
 		}
 		name, _, hasValue := strings.Cut(text, "=")
 		f := fs.Lookup(name)
-		switch {
-		case f == nil:
+		if f == nil {
 			l.unknown(origin{"flag", "--" + name}, "no such flag", known)
-		case !hasValue && f.NoOptDefVal == "":
-			i++ // the next argument is its value
+		}
+		valueFollows := f == nil && i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") || f != nil && f.NoOptDefVal == ""
+		if !hasValue && valueFollows {
+			i++
 		}
 	}
 }
