@@ -3,6 +3,10 @@
 package session
 
 import (
+	"bytes"
+	"fmt"
+
+	"github.com/weir-pg/weir/internal/sqlstate"
 	"github.com/weir-pg/weir/internal/sqltext"
 	"github.com/weir-pg/weir/internal/wire"
 )
@@ -12,6 +16,11 @@ import (
 // Execute. A copy that fails ends there: what it has not read yet is handled as
 // outside a copy, and each Sync of that is answered. How far it had read is not
 // said, so weir cannot know which Syncs were ignored, and asks.
+//
+// A message that is no data has PostgreSQL end the connection, or means what it always
+// does where PostgreSQL has refused the copy right after it said that it begins: a view
+// cannot be copied into. Such a message is not sent before that is known. It would be
+// carried out behind weir's back, by the names that the client gives its statements.
 //
 // To have that in one place, nothing of the client's goes on behind a statement
 // that may copy in before PostgreSQL has begun to copy, or not; and nothing but
@@ -25,6 +34,7 @@ type copyIn struct {
 	asked   bool // PostgreSQL was asked
 	simple  bool // what failed was a simple query, after which nothing is skipped
 	readies int  // how many ReadyForQuery have come since
+	foreign byte // the type of the message that is no data, for which PostgreSQL was asked
 }
 
 // mayCopy are the kinds of statements that may copy in.
@@ -32,14 +42,34 @@ const mayCopy = 1<<sqltext.Copy | 1<<sqltext.Execute | 1<<sqltext.Unknown
 
 // fromCopy handles messages while the upstream copies in.
 func (x *exchange) fromCopy(typ byte, size int) bool {
-	x.send()
-	x.toUp.keep(size)
 	switch typ {
 	case wire.CopyDone, wire.CopyFail:
 		x.copying, x.copy.ended = false, true
+	case wire.CopyData, wire.Flush:
+	default:
+		x.copy.foreign = typ
+		x.askSyncs()
+		return false
 	}
+	x.send()
+	x.toUp.keep(size)
 	return true
 }
+
+// nameForeign has PostgreSQL's complaint about a message among the data name the
+// client's, where weir has asked in its place.
+func (x *exchange) nameForeign(code sqlstate.Code, body []byte) {
+	if x.copy.foreign == 0 || code != sqlstate.ProtocolViolation {
+		return
+	}
+	if i := bytes.Index(body, fmt.Appendf(nil, foreignType, wire.Close)); i >= 0 {
+		copy(body[i:], fmt.Appendf(nil, foreignType, x.copy.foreign))
+	}
+}
+
+// foreignType is how the complaint writes a message's type (copyfromparse.c,
+// CopyGetData).
+const foreignType = "0x%02X"
 
 // awaitCopy has PostgreSQL say what has become of the copy, for which a message of
 // the client's waits.
@@ -85,22 +115,23 @@ func (q *answers) ignoreSyncs() {
 
 // copyFailed takes in that the answer to a was an error, which is taken off.
 func (x *exchange) copyFailed(kind byte) {
-	was := x.copying || x.copy.ended
+	was, asked := x.copying || x.copy.ended, x.copy.asked
 	x.copying, x.copy = false, copyIn{}
 	if !was || !x.due.doubtful() {
 		return
 	}
-	x.copy.unsure, x.copy.simple = true, kind == 'Q'
+	x.copy.unsure, x.copy.asked, x.copy.simple = true, asked, kind == 'Q'
 }
 
 // askSyncs asks which Syncs were ignored, as soon as no message is half sent. Close
-// succeeds in every state of a transaction, but may be skipped up to the next Sync.
+// succeeds in every state of a transaction, but may be skipped up to the next Sync. A
+// copy that still runs ends over it, and the connection with it.
 func (x *exchange) askSyncs() {
 	if x.copy.asked || x.toUp.pass > 0 {
 		return
 	}
 	x.copy.asked, x.barrier = true, true
-	x.pushSync(answer{kind: 'S', fate: swallowed})
+	x.pushSync(answer{kind: 'S', fate: swallowed, ignored: true})
 	x.due.push(answer{kind: 'C', fate: swallowed})
 	x.pushSync(answer{kind: 'S', fate: swallowed})
 	x.toUp.insert(func(out []byte) []byte {

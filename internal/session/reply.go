@@ -322,6 +322,7 @@ func (x *exchange) failure(size int) {
 	body := p.body(size)
 	a := x.due.real()
 	code := sqlstate.Code(wire.Field(body, wire.FieldCode))
+	x.nameForeign(code, body)
 	if a != nil && a.st != nil && planChanged(code, body) {
 		// The client may answer by preparing the text again.
 		x.s.env.dictionary.retire(a.st)
