@@ -4,17 +4,22 @@ package pipeline_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/weir-pg/weir"
+	"github.com/weir-pg/weir/integration/wiretest"
+	_ "github.com/weir-pg/weir/internal/audit" // of each upstream that changes hands
 	"github.com/weir-pg/weir/internal/testpg"
 )
 
@@ -40,6 +45,9 @@ func TestRandomPipelines(t *testing.T) {
 				left -= s.groups()
 				d := s.play(t, g)
 				g.empty(t, n)
+				for _, defect := range g.log.Take() {
+					t.Errorf("after -seed=%d: %s", n, defect)
+				}
 				if d != nil {
 					t.Errorf("-seed=%d -groups=1: %v", n, s.shrink(t, g, d))
 				}
@@ -58,15 +66,40 @@ func (g *ground) empty(t *testing.T, seed uint64) {
 	}
 }
 
-// up waits until PostgreSQL has recovered from what crashed it: some scripts do,
-// without weir too, by what they ask for in a failed block.
+// up makes the tables anew on both sides. It waits until PostgreSQL has recovered from
+// what crashed it: some scripts do, those of another worker among them, without weir
+// too, by what they ask for in a failed block.
 func (g *ground) up(t *testing.T) {
 	t.Helper()
 	for until := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		p, err := dial(g.direct)
+		err := errors.Join(exec(t.Context(), g.direct, tables), exec(t.Context(), g.behind, tables))
 		if err == nil {
-			p.leave()
 			return
+		}
+		if time.Now().After(until) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// exec runs SQL on a connection of its own.
+func exec(ctx context.Context, url, sql string) error {
+	conn, err := pgconn.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, sql).ReadAll()
+	return err
+}
+
+// dial logs in, again where PostgreSQL has just crashed.
+func (g *ground) dial(t *testing.T, url string) peer {
+	t.Helper()
+	for until := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		p, err := dial(url)
+		if err == nil {
+			return p
 		}
 		if time.Now().After(until) {
 			t.Fatal(err)
@@ -78,7 +111,7 @@ func (g *ground) up(t *testing.T) {
 // clients say that another one did.
 func crashed(answers []string) bool {
 	for i, line := range answers {
-		if fails(line, "57P02") || line == ended && (i == 0 || !strings.Contains(answers[i-1], `"SeverityUnlocalized":"FATAL"`)) {
+		if fails(line, "57P02") || line == wiretest.Ended && (i == 0 || !strings.Contains(answers[i-1], `"SeverityUnlocalized":"FATAL"`)) {
 			return true
 		}
 	}
@@ -102,6 +135,7 @@ func (s script) groups() (n int) {
 type ground struct {
 	direct, behind, through string // URLs
 	gateway                 *weir.Gateway
+	log                     wiretest.Log
 }
 
 func newGround(t testing.TB) *ground {
@@ -112,7 +146,7 @@ func newGround(t testing.TB) *ground {
 	cfg.Upstream, cfg.Listen = g.behind, []string{"127.0.0.1:0"}
 	cfg.Pool.Min, cfg.Pool.Max, cfg.Pool.MaxPreparedStatements = 0, 4, 5
 	cfg.Pool.AcquireTimeout, cfg.Pool.StatementTimeout, cfg.ShutdownPause = patience/2, 0, 0
-	gw, err := weir.Open(t.Context(), cfg)
+	gw, err := weir.Open(t.Context(), cfg, weir.WithLogger(slog.New(slog.NewTextHandler(&g.log, nil))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,34 +180,25 @@ const tables = `drop view if exists v; drop table if exists t, made; create tabl
 func (s script) play(t *testing.T, g *ground) *difference {
 	t.Helper()
 	g.up(t)
-	testpg.Exec(t, g.direct, tables)
-	testpg.Exec(t, g.behind, tables)
-	direct, err := dial(g.direct)
-	if err != nil {
-		t.Fatal(err)
-	}
+	direct, through := g.dial(t, g.direct), g.dial(t, g.through)
 	defer direct.leave()
-	through, err := dial(g.through)
-	if err != nil {
-		t.Fatal(err)
-	}
 	defer through.leave()
 	h := holders{t: t, g: g}
 	defer h.leave()
 	for i, w := range s.writes {
-		if w.hold && direct.status == 'I' {
+		if w.hold && direct.Status == 'I' {
 			h.turn()
 		}
 		want := direct.do(w.messages, w.pieces...)
 		got := through.do(w.messages, w.pieces...)
 		if crashed(want) || crashed(got) {
-			t.Logf("PostgreSQL has crashed, and what it answered cannot be compared: %v", want)
+			t.Log("PostgreSQL has crashed, and what it answered cannot be compared")
 			return nil
 		}
 		if !alike(got, want) {
 			return &difference{got, want, script{s.writes[:i+1]}}
 		}
-		if slices.Contains(want, ended) {
+		if slices.Contains(want, wiretest.Ended) {
 			return nil
 		}
 	}
@@ -185,17 +210,13 @@ func (s script) play(t *testing.T, g *ground) *difference {
 type holders struct {
 	t     *testing.T
 	g     *ground
-	hands []*peer
+	hands []peer
 	turns int
 }
 
 func (h *holders) turn() {
 	for len(h.hands) < 2 {
-		p, err := dial(h.g.through)
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		h.hands = append(h.hands, p)
+		h.hands = append(h.hands, h.g.dial(h.t, h.g.through))
 	}
 	taken, freed := h.hands[h.turns%2], h.hands[(h.turns+1)%2]
 	h.turns++

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/weir-pg/weir/integration/wiretest"
 )
 
 // shrinking bounds the search for a shorter script.
@@ -99,7 +101,7 @@ func (s *search) try(writes []write) bool {
 		return false
 	}
 	d := script{writes}.play(s.T, s.ground)
-	if d == nil || slices.Contains(d.want, silence) {
+	if d == nil || slices.Contains(d.want, wiretest.Silence) {
 		return false
 	}
 	s.best = d
