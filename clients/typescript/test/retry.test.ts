@@ -287,6 +287,7 @@ withDatabase('a retry', (admin) => {
       const call = ran(work, {
         signal: controller.signal,
         backoff: { baseMs: 10 * patienceMs, maxMs: 10 * patienceMs },
+        acquireTimeoutMs: 20 * patienceMs, // else the pause would be too long, and the call would end
       })
       await until('it failed once', async () => failed)
       controller.abort(new Error('enough'))
