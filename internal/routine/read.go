@@ -181,9 +181,12 @@ func (r *reader) setConfig(i int) {
 	name, ok := r.text(i)
 	if !ok || r.punct(i+1) != ',' {
 		r.code.Leaves |= Sets | Computed
+		if !ok || !strings.Contains(name, ".") {
+			r.code.Leaves |= Keeps // it may be the seed
+		}
 		return
 	}
-	if !r.localCall(i + 2) {
+	if r.seeds(name); !r.localCall(i + 2) {
 		r.sets(name)
 	}
 }
@@ -218,7 +221,14 @@ func (r *reader) set(i int) {
 		}
 	}
 	switch i++; r.word(i) {
-	case "local", "transaction", "constraints":
+	case "local":
+		if name, ok := r.setting(i + 1); !ok && !strings.Contains(name, ".") {
+			r.code.Leaves |= Keeps // it may be the seed
+		} else {
+			r.seeds(name)
+		}
+		return
+	case "transaction", "constraints":
 		return
 	case "session":
 		if r.word(i+1) == "characteristics" {
@@ -232,9 +242,21 @@ func (r *reader) set(i int) {
 	name, ok := r.setting(i)
 	if !ok {
 		r.code.Leaves |= Sets | Computed
+		if !strings.Contains(name, ".") {
+			r.code.Leaves |= Keeps // it may be the seed
+		}
 		return
 	}
+	r.seeds(name)
 	r.sets(name)
+}
+
+// seeds notes that a setting is set which begins the series of random() anew, for
+// the transaction or for longer (PostgreSQL: assign_random_seed).
+func (r *reader) seeds(name string) {
+	if strings.EqualFold(name, "seed") {
+		r.code.Leaves |= Keeps
+	}
 }
 
 // setting reads the name of a setting, of one part or several.

@@ -38,6 +38,7 @@ type effect struct {
 	rereads   bool     // it may change how later texts are read
 	anybody   bool     // it may have changed who the session is, or any setting that a program made up
 	makes     bool     // it makes relations, types or routines
+	maySeed   bool     // it sets a setting that a parameter names, which may be the seed
 	unbound   bool     // it uses relations whose names it is given
 	defines   bool     // it makes, changes or drops anything that has a name
 
@@ -66,7 +67,7 @@ func effectOf(text []byte, r quoting) effect {
 	if i := bytes.IndexByte(text, ';'); i < 0 || i == len(text)-1 {
 		first := sqltext.First(text)
 		kind := first.Kind
-		if plain&(1<<kind) != 0 && bytes.IndexByte(text, '(') < 0 && !mentions(kind, text) {
+		if plain&(1<<kind) != 0 && !seeds(first) && bytes.IndexByte(text, '(') < 0 && !mentions(kind, text) {
 			e := effect{kinds: 1 << kind, uses: usesSequences(1<<kind, false)}
 			if kind == sqltext.SetLocal {
 				e.locals, e.rereads = !meaningless[first.Name], rereads(first.Name)
@@ -161,6 +162,9 @@ func (e *effect) addSets(text []byte) {
 		}
 		e.addReset(text, st, count)
 		e.locals = e.locals || st.Kind == sqltext.SetLocal && !meaningless[st.Name]
+		if seeds(st) {
+			e.pins |= functions
+		}
 		if (touching|1<<sqltext.SetLocal|1<<sqltext.DiscardAll)&(1<<st.Kind) != 0 {
 			e.rereads = e.rereads || st.Name == "" || rereads(st.Name)
 		}

@@ -381,7 +381,7 @@ func (x *exchange) bind(size int) bool {
 	if st != nil && e.waits() && !x.relieve() {
 		return true
 	}
-	if signals(st) && !x.toUp.whole(size) && size <= longestText {
+	if (signals(st) || st != nil && e.maySeed) && !x.toUp.whole(size) && size <= longestText {
 		x.send()
 		x.toUp.grow(size) // its values are looked at
 		return false
@@ -395,7 +395,7 @@ func (x *exchange) bind(size int) bool {
 			return done
 		}
 		x.leaves(e)
-		x.bound, pins = st, e.pins
+		x.bound, pins = st, e.pins|seedOf(e, rest, x.toUp.whole(size))
 	}
 	x.send()
 	was := x.notePortal(portal, st)

@@ -14,6 +14,12 @@ func (e *effect) addSetConfigs(text []byte) {
 	}
 	for _, call := range sqltext.Assignments(text) {
 		e.rereads = e.rereads || !call.Known || rereads(call.Name)
+		switch {
+		case call.Name == seedSetting || call.Computed:
+			e.pins |= functions
+		case !call.Known:
+			e.maySeed = true
+		}
 		if call.Local {
 			e.locals = e.locals || !call.Known || !meaningless[call.Name]
 			continue // like SET LOCAL

@@ -200,6 +200,12 @@ func startSettings(login *auth.Login) (Settings, error) {
 			m[name] = p.Value
 		}
 	}
+	if seed, ok := m[seedSetting]; ok {
+		if err := checkSeed(seed); err != nil {
+			return noSettings, err
+		}
+		delete(m, seedSetting)
+	}
 	return settingsOf(m), nil
 }
 

@@ -10,6 +10,9 @@ type Assignment struct {
 	// argument is one literal and nothing else. Known says so.
 	Name  string
 	Known bool
+	// Computed: the name is neither that nor a parameter alone, and does not begin
+	// with a literal that has a dot: it may be any.
+	Computed bool
 	// Local: the value is for the transaction only, which is written out too.
 	Local bool
 }
@@ -41,12 +44,13 @@ func (h *head) setConfig() (c Assignment) {
 		arg, more := ahead.callArgument()
 		switch {
 		case i == 0 && arg.name == "" || arg.name == "setting_name":
-			c.Name, c.Known = arg.literal, arg.isLiteral
+			c.Name, c.Known, c.Computed = arg.literal, arg.isLiteral, arg.isComputed
 			if arg.isName && !more {
 				return Assignment{}
 			}
 			if arg.isName {
 				c.Name, c.Known = ahead.nameOfView()
+				c.Computed = !c.Known
 			}
 		case i == 2 && arg.name == "" || arg.name == "is_local":
 			c.Local = arg.isTrue
@@ -65,6 +69,8 @@ type callArgument struct {
 	isLiteral bool // it is one literal
 	isTrue    bool // it is one of the ways to write true
 	isName    bool // it is the column name
+
+	isComputed bool // see Assignment
 }
 
 // callArgument reads one argument of a call, and its comma; more says that there
@@ -116,6 +122,7 @@ func (h *head) arrow() bool {
 // read takes in an argument of so many tokens, of which the first is given.
 // boolean says that a cast to boolean ends it.
 func (arg *callArgument) read(h *head, first token, count int, boolean bool) {
+	arg.isComputed = arg.computed(h, first, count)
 	if count != 1 && (count != 4 || !boolean) {
 		return
 	}
@@ -129,6 +136,18 @@ func (arg *callArgument) read(h *head, first token, count int, boolean bool) {
 	arg.isTrue = arg.isTrue || h.is(first, "true")
 	arg.isLiteral = arg.isLiteral && count == 1
 	arg.isName = count == 1 && h.is(first, "name")
+}
+
+// computed is isComputed of an argument. A cast leaves a parameter what it is.
+func (arg *callArgument) computed(h *head, first token, count int) bool {
+	switch first.kind {
+	case tokenLiteral:
+		value, ok := h.literalValue(first)
+		return count > 1 && (!ok || strings.IndexByte(value, '.') < 0)
+	case tokenNumber:
+		return count != 1 && count != 4
+	}
+	return true
 }
 
 // literalValue returns what a string stands for, where it has no escapes.

@@ -175,6 +175,15 @@ func BindValue(rest []byte, n int) (value []byte, format Format, ok bool) {
 	return value, format, value != nil
 }
 
+// BindCount returns how many parameters follow the names of a Bind message.
+func BindCount(rest []byte) int {
+	_, rest, ok := uint16s(rest)
+	if !ok || len(rest) < 2 {
+		return 0
+	}
+	return int(binary.BigEndian.Uint16(rest))
+}
+
 // uint16s splits b after a list of numbers that follows its own length.
 func uint16s(b []byte) (list, rest []byte, ok bool) {
 	if len(b) < 2 {
