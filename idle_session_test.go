@@ -4,7 +4,11 @@ package weir_test
 
 import (
 	"bytes"
+	"slices"
+	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/weir-pg/weir/internal/faultproxy"
 	"github.com/weir-pg/weir/internal/testpg"
@@ -99,5 +103,35 @@ func TestARequestThatCrossesAnIdleSessionTimeoutRunsOnce(t *testing.T) {
 	must(t, client, "insert into t values (1)")
 	if got := ask(t, client, "select count(*) from t"); got != "1" || !dropped {
 		t.Errorf("%s rows, and the statement was dropped: %v", got, dropped)
+	}
+}
+
+// What names prepared statements waits for what is under way, also for the client's
+// own settings, which go ahead of it. They must not be taken off meanwhile.
+func TestAClientWithTimeOutsOfItsOwnNamesStatements(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), poolOf(1))
+	for name, c := range map[string]struct {
+		sent []pgproto3.FrontendMessage
+		want string
+	}{
+		"execute":              {slices.Concat(simple("execute p"), simple("select 1")), "E(26000) Z(I) T D C Z(I)"},
+		"execute, in a block":  {slices.Concat(simple("begin"), simple("execute p")), "C Z(T) E(26000) Z(E)"},
+		"deallocate":           {slices.Concat(simple("deallocate p"), simple("select 1")), "E(26000) Z(I) T D C Z(I)"},
+		"deallocate all":       {simple("deallocate all"), "C Z(I)"},
+		"discard all":          {simple("discard all"), "C Z(I)"},
+		"execute, extended":    {group("execute p"), "1 2 E(26000) Z(I)"},
+		"deallocate, extended": {group("deallocate p"), "1 2 E(26000) Z(I)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := g.raw(t, "idle_session_timeout=60000")
+			defer r.Close()
+			r.query(t, "set tcp_keepalives_idle = 77")
+			r.transcript(t, 1)
+			r.send(t, c.sent...)
+			if got := r.transcript(t, strings.Count(c.want, "Z")); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
 	}
 }

@@ -202,8 +202,12 @@ func (p *peer) line(m pgproto3.BackendMessage) string {
 	if err != nil {
 		return err.Error()
 	}
-	return strings.ReplaceAll(string(text), p.base, thisSide)
+	return temporarySchema.ReplaceAllString(strings.ReplaceAll(string(text), p.base, thisSide), "pg_temp_N")
 }
+
+// temporarySchema is the name of one, whose number is that of a backend's slot: twins
+// have two of them.
+var temporarySchema = regexp.MustCompile(`pg_temp_\d+`)
 
 // table numbers a table: its OID is another in each database.
 func (p *peer) table(oid uint32) uint32 {

@@ -129,7 +129,7 @@ func (x *exchange) fromClient() (moved bool) {
 			x.refuse(violation("the client sent a message of type %q with an impossible length; the connection is closed", typ))
 			return true
 		}
-		if ok && x.request(typ, size) {
+		if ok && (x.request(typ, size) || x.fence && x.pastAhead()) {
 			moved = true
 			continue
 		}

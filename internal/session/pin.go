@@ -124,6 +124,18 @@ func (x *exchange) onlyAhead() bool {
 	return a != nil && a.kind == ahead && x.due.groups() == 1 && x.due.between()
 }
 
+// pastAhead waits for what went ahead of the request that stands at the fence. It
+// returns false where that stands there for a group of the client's own. After
+// another turn the upstream would be let go of, and the next one may need as much to
+// go ahead: the request would come to the same fence for ever.
+func (x *exchange) pastAhead() bool {
+	if !x.onlyAhead() {
+		return false
+	}
+	x.calm()
+	return true
+}
+
 // again takes the client's next message up anew, after the upstream was lost that
 // it would have gone to.
 func (x *exchange) again() bool {
