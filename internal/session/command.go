@@ -4,6 +4,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -82,7 +83,7 @@ func (x *exchange) commandOnce(sql string) error {
 }
 
 func isCancel(err error) bool {
-	e, ok := err.(*sqlstate.Error) //nolint:errorlint // PostgreSQL's answer is not wrapped
+	e, ok := errors.AsType[*sqlstate.Error](err)
 	return ok && e.Code == sqlstate.QueryCanceled
 }
 

@@ -146,10 +146,9 @@ func keyOf(text []byte) []byte {
 
 // private returns a statement for one client alone, charged to it until release.
 func (d *Dictionary) private(text, oids []byte, meaning string, r quoting) *statement {
+	s := d.passing(text, oids, meaning, r)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := d.newLocked(text, oids, meaning, r)
-	s.alone, s.key = true, s.Text
 	d.chargeLocked(s)
 	return s
 }
