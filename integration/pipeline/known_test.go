@@ -2,7 +2,11 @@
 
 package pipeline_test
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/weir-pg/weir/integration/wiretest"
+)
 
 // Known differences, which random pipelines would show again and again:
 //
@@ -13,12 +17,17 @@ import "strings"
 //   - A BEGIN that was held back runs in one group with what follows. If that fails,
 //     its portal goes with the group, where PostgreSQL alone keeps it: 34000, once
 //     the block has failed.
+//   - EXECUTE of a BEGIN or a ROLLBACK that Parse has prepared leaves PostgreSQL in a
+//     state that it does not know: it ends the connection with XX000. The client keeps
+//     the one that it has with weir, and is told 08007.
 //   - The catalog pg_prepared_statements shows weir's names; no script asks for it.
 
 // alike compares answers up to these differences.
 func alike(got, want []string) bool {
 	for len(got) > 0 && len(want) > 0 {
 		switch {
+		case fails(got[0], "08007") && fails(want[0], "XX000") && strings.Contains(want[0], `"SeverityUnlocalized":"FATAL"`):
+			return len(want) > 1 && want[1] == wiretest.Ended
 		case got[0] == want[0]:
 			got, want = got[1:], want[1:]
 		case fails(got[0], "25P02") || fails(got[0], "34000"):
