@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/weir-pg/weir/internal/testpg"
 )
@@ -211,5 +212,32 @@ func TestClientsFindTheConnectionThatHasTheirSettings(t *testing.T) {
 	}
 	if again := p.count("SET timezone TO") - brought; again > 0 {
 		t.Errorf("settings were brought %d times more", again)
+	}
+}
+
+// TestSettingsOfThenThatFailDoNotStandInTheirOwnWay prepares a statement anew under
+// settings that PostgreSQL refuses by now, and again when it takes them.
+func TestSettingsOfThenThatFailDoNotStandInTheirOwnWay(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), poolOf(1))
+	other, r := g.connect(t), g.raw(t)
+	const create = "create text search configuration public.mine (copy = simple)"
+	must(t, other, create)
+	r.send(t, &pgproto3.Query{String: "set default_text_search_config = 'public.mine'"},
+		&pgproto3.Parse{Name: "s", Query: "select to_tsvector('x')"}, &pgproto3.Sync{}, &pgproto3.Query{String: "reset default_text_search_config"})
+	r.transcript(t, 3)
+	must(t, other, "drop text search configuration public.mine")
+	must(t, other, "deallocate all")
+	for range 2 {
+		r.send(t, running("s", false)...)
+		if got := r.failure(t); got.Code != "22023" {
+			t.Fatalf("got %s %s, want 22023", got.Code, got.Message)
+		}
+		r.transcript(t, 1)
+	}
+	must(t, other, create)
+	r.send(t, running("s", false)...)
+	if got, want := r.transcript(t, 1), "2 D C Z(I)"; got != want {
+		t.Fatalf("got %q, want %q", got, want)
 	}
 }

@@ -147,12 +147,13 @@ func (l *localScript) identify(s Settings) {
 const aside = namePrefix + "="
 
 // runOwn runs SQL of weir's own in the client's group. It leaves the unnamed
-// statement alone.
+// statement alone. What it has prepared before is still there if that failed.
 func (x *exchange) runOwn(sql string) {
-	for _, kind := range [...]byte{'P', 'B', 'E', 'C', 'C'} {
+	for _, kind := range [...]byte{'C', 'P', 'B', 'E', 'C', 'C'} {
 		x.due.push(answer{kind: kind, fate: swallowed})
 	}
 	x.toUp.insert(func(out []byte) []byte {
+		out = wire.AppendTarget(out, wire.Close, wire.Statement, aside)
 		out = wire.AppendParse(out, aside, sql, noOIDs)
 		out = wire.AppendExecute(wire.AppendBind(out, aside, aside), aside)
 		out = wire.AppendTarget(out, wire.Close, wire.Portal, aside)
