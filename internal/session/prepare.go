@@ -92,7 +92,7 @@ func (x *exchange) parseUnseen(size int) bool {
 		return true
 	}
 	x.send()
-	st := &statement{unseen: true, alone: true, clients: 1}
+	st := &statement{unseen: true, alone: true, clients: 1, effect: unread}
 	x.due.push(answer{kind: 'P', unnamed: true, st: st})
 	x.s.assumeUnnamed(st)
 	x.up.Prepared.Unnamed = &st.Statement
