@@ -20,15 +20,19 @@ const guard = namePrefix + "s"
 
 // checks is what is being asked of a statement before it is used.
 type checks struct {
-	st    *statement // what was asked about; nil where nothing was
-	at    uint64     // when, by the dictionary's clock; also where the Bind shows it
-	wants bool       // the answers to the groups in front are awaited
-	holds bool       // the client's next group waits for the answer to this one
+	st      *statement // what was asked about; nil where nothing was
+	columns *statement // the one that was prepared anew and whose columns were asked for; see asKnown
+	at      uint64     // when, by the dictionary's clock; also where the Bind shows it
+	wants   bool       // the answers to the groups in front are awaited
+	holds   bool       // the client's next group waits for the answer to this one
 }
 
 // current returns the statement to be used for st, for which the client has the name
 // p. Where ok is false, done says whether the message is settled, or comes again.
 func (x *exchange) current(st *statement, p *prepared, size int) (now *statement, ok, done bool) {
+	if x.checks.columns != nil {
+		return st, true, false // all this was asked before its columns were
+	}
 	asked := x.checks.st
 	if asked != nil {
 		if !x.due.empty() {

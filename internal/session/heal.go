@@ -4,7 +4,6 @@ package session
 
 import (
 	"bytes"
-	"hash/maphash"
 	"strings"
 
 	"github.com/weir-pg/weir/internal/sqlstate"
@@ -147,7 +146,8 @@ func (x *exchange) renew(hurt *injury) bool {
 		p.statement = fresh
 		return true
 	}
-	if !x.toUp.takesDescribe() && !x.sameRows(hurt.st, fresh) {
+	told := x.toUp.takesDescribe()
+	if !told && !x.sameRows(hurt.st, fresh) {
 		return false
 	}
 	for _, p := range x.s.named {
@@ -155,6 +155,9 @@ func (x *exchange) renew(hurt *injury) bool {
 			d.hold(fresh)
 			d.release(hurt.st)
 			p.statement = fresh
+			if told {
+				p.untold()
+			}
 		}
 	}
 	return true
@@ -203,10 +206,12 @@ func (x *exchange) noteRows(a *answer, typ byte, body []byte) {
 	}
 	rows := noRows
 	if typ == wire.RowDescription {
-		rows = maphash.Bytes(x.s.env.dictionary.seed, body)
+		rows = x.columnsIn(body)
 	}
 	if a.fate == swallowed {
 		x.found.columns = rows
+	} else if a.name == "" {
+		x.s.described = described{a.st.Name, rows}
 	} else if p := x.s.named[a.name]; p != nil {
 		p.rows = rows
 	}

@@ -368,6 +368,9 @@ func (x *exchange) bind(size int) bool {
 	if !ok {
 		return done
 	}
+	if ok, done := x.asKnown(st, p, name, size); !ok {
+		return done
+	}
 	var e *effect
 	if st != nil {
 		if x.waitsForNames(&st.effect) {

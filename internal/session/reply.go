@@ -380,7 +380,7 @@ func (x *exchange) failure(size int) {
 func (x *exchange) tell(a *answer, body []byte, size int) {
 	p := &x.toClient
 	switch {
-	case a.kind == 'D' && a.fate == swallowed || a.kind == 'P' && x.due.asksItself():
+	case a.kind == 'D' && a.fate == swallowed && x.checks.columns == nil || a.kind == 'P' && x.due.asksItself():
 		x.found.complaint = serverError(body)
 		p.discard(size)
 	case a.fate == replaced:

@@ -83,6 +83,7 @@ type Session struct {
 	over        uint64     // up to this span everything is answered
 	unnamed     *statement // as it is once all that was sent is done
 	confirmed   *statement // as PostgreSQL has said
+	described   described  // the unnamed statement that was described last
 	unnamedSpan uint64     // in which the unnamed statement was last changed, here or on the upstream
 	named       map[string]*prepared
 	guessed     []string  // names of those in the group under way whose Parse weir answered
@@ -134,6 +135,12 @@ type prepared struct {
 	// returns, 0 where it was not told.
 	rows uint64
 	span uint64 // in which the client was given it, see Session.span
+}
+
+// described is what the client was last told of the columns of an unnamed statement.
+type described struct {
+	name string // weir's, of the statement
+	rows uint64 // as in prepared
 }
 
 // setState is the only place where the state changes.

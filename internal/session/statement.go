@@ -158,7 +158,7 @@ func (d *Dictionary) passing(text, oids []byte, meaning string, r quoting) *stat
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := d.newLocked(text, oids, meaning, r)
-	s.alone, s.key = true, s.Text
+	s.alone, s.key, s.schema = true, s.Text, d.schema.Load()
 	return s
 }
 

@@ -75,7 +75,7 @@ func (x *exchange) failed() {
 		x.pushSync(answer{kind: 'S'})
 		x.barrier, synced = true, true
 	}
-	x.s.skipping = !synced
+	x.s.skipping, x.checks.columns = !synced, nil
 }
 
 // undo takes back what was brought forward when the message was sent. No message
