@@ -35,6 +35,7 @@ func (e *effect) addRoutine(r routine.Effect) {
 		}
 	}
 	e.notifies = e.notifies || r.Leaves&(routine.Notifies|routine.Unknowable) != 0
+	e.reads = e.reads || r.Leaves&(routine.Sequences|routine.Unknowable|routine.Executes) != 0
 	e.makes = e.makes || r.Leaves&routine.Creates != 0
 	e.defines = e.defines || r.Leaves&(routine.Defines|routine.Unknowable) != 0
 	e.tentative = e.tentative && e.pins&^(locks|sequences|opaque) == 0

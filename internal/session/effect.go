@@ -41,6 +41,7 @@ type effect struct {
 	maySeed   bool     // it sets a setting that a parameter names, which may be the seed
 	unbound   bool     // it uses relations whose names it is given
 	defines   bool     // it makes, changes or drops anything that has a name
+	into      bool     // it makes a table by SELECT … INTO
 
 	calls []string       // names that code in it mentions, beside its own
 	made  routine.Effect // what routines leave that it makes
@@ -103,8 +104,9 @@ func effectOf(text []byte, r quoting) effect {
 	e.tentative = e.pins&^(locks|sequences) == 0 && sum.Flags&sqltext.AdvisoryWait == 0
 	e.unpins = removing.of(sum)
 	e.rereads = e.rereads || sum.Kinds&unseen != 0
-	e.makes = sum.Kinds&defining != 0 || sum.Kinds&(1<<sqltext.Select|1<<sqltext.With|1<<sqltext.ExplainAnalyze) != 0 && contains(text, "into")
-	e.defines = sum.Kinds&(defining|1<<sqltext.Unknown) != 0
+	e.into = sum.Kinds&(1<<sqltext.Select|1<<sqltext.With|1<<sqltext.ExplainAnalyze) != 0 && contains(text, "into") && selectsInto(text)
+	e.makes = sum.Kinds&defining != 0 || e.into
+	e.defines = sum.Kinds&(defining|1<<sqltext.Unknown) != 0 || e.into
 	if sum.Kinds.Has(sqltext.Do) {
 		if e.addDo(text); e.hinges&r != 0 {
 			return unread
@@ -138,6 +140,17 @@ func mentions(kind sqltext.Kind, text []byte) bool {
 	return kind == sqltext.Select && contains(text, "into") ||
 		kind == sqltext.Update && contains(text, "settings") ||
 		kind == sqltext.SetLocal && (contains(text, "default") || contains(text, "zone") || contains(text, "names"))
+}
+
+// selectsInto reports whether a text has an INTO that is not an INSERT's or a MERGE's.
+func selectsInto(text []byte) bool {
+	list, ok := sqltext.Elements(text)
+	for i, e := range list {
+		if e.Name == "into" && !e.Quoted && (i == 0 || list[i-1].Quoted || list[i-1].Name != "insert" && list[i-1].Name != "merge") {
+			return true
+		}
+	}
+	return !ok
 }
 
 // contains reports whether the text has the word, which is in lower case, in any

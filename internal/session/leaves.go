@@ -15,7 +15,7 @@ func (x *exchange) leaves(e *effect) {
 	x.atStake(e.kinds)
 	x.altered = x.altered || e.alters()
 	x.varied = x.varied || e.varies()
-	x.redefines = x.redefines || e.kinds&redefining != 0
+	x.redefines = x.redefines || e.redefines()
 	x.changes.sets = x.changes.sets || e.sets
 	x.changes.touched = x.changes.touched || e.touches || x.changes.unlearned
 	x.changes.unlearned = false
@@ -37,6 +37,9 @@ func (x *exchange) leaves(e *effect) {
 
 // redefining are the kinds that may change what other statements return.
 const redefining = 1<<sqltext.DDL | 1<<sqltext.CreateRoutine | 1<<sqltext.Do | 1<<sqltext.Call | 1<<sqltext.Unknown
+
+// redefines reports whether a statement may change what others return.
+func (e *effect) redefines() bool { return e.kinds&redefining != 0 || e.into }
 
 // defined notes, at the end of a transaction, that it may have changed what routines
 // there are, or what calls them.

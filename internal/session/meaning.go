@@ -136,7 +136,7 @@ const shadowing = temps | parameters | loads | functions | unclear | opaque
 
 // alters reports whether after a statement another may mean something else.
 func (e *effect) alters() bool {
-	return e.varies() || e.kinds&altering != 0 || e.pins&shadowing != 0
+	return e.varies() || e.kinds&altering != 0 || e.into || e.pins&shadowing != 0
 }
 
 // varies reports whether a statement may change settings, be it only for the

@@ -23,7 +23,7 @@ func (e effect) covers(want effect) bool {
 	implies := func(want, e bool) bool { return e || !want }
 	return want.kinds&^e.kinds == 0 && want.pins&^e.pins == 0 && want.unpins&^e.unpins == 0 &&
 		implies(want.sets, e.sets) && implies(want.touches, e.touches) && implies(want.rereads, e.rereads) &&
-		implies(want.notifies, e.notifies) && implies(want.signals, e.signals) &&
+		implies(want.into, e.into) && implies(want.notifies, e.notifies) && implies(want.signals, e.signals) &&
 		len(e.resets) >= len(want.resets) && implies(e.tentative, want.tentative || want.pins == 0)
 }
 

@@ -44,10 +44,20 @@ func (x *exchange) reads() bool {
 	if !ok || x.pool().suspects(l.text) {
 		return false
 	}
+	if e := x.effectOfText([]byte(l.text)); !e.onlyReads() {
+		return false
+	}
 	if len(words) > 0 {
 		x.inDoubt(words)
 	}
 	return true
+}
+
+// onlyReads reports whether a statement leaves nothing behind, by what is known of the
+// routines that it calls, and answers the same in another session.
+func (e *effect) onlyReads() bool {
+	return e.pins|e.unpins == 0 && !e.touches && !e.sets && !e.locals && !e.reads && !e.names && !e.channels &&
+		!e.makes && !e.defines && !e.notifies && !e.signals && len(e.mentions) == 0
 }
 
 // inDoubt notes that the request under way may have run and will be asked again.

@@ -60,6 +60,7 @@ func (e *effect) join(o *effect) {
 	e.hinges |= o.hinges
 	e.rereads, e.anybody = e.rereads || o.rereads, e.anybody || o.anybody
 	e.makes, e.unbound, e.defines = e.makes || o.makes, e.unbound || o.unbound, e.defines || o.defines
+	e.into = e.into || o.into
 	e.calls, e.made = slices.Concat(e.calls, o.calls), e.made.With(o.made)
 	e.mentions = slices.Concat(e.mentions, o.mentions)
 }
