@@ -57,12 +57,6 @@ func copying(name string, steps ...step) script {
 	return script{name: "copy " + name, setup: freshCopied, steps: steps}
 }
 
-// because lists a script as different.
-func (s script) because(why string) script {
-	s.differs = why
-	return s
-}
-
 // copyRows is n messages of one row each.
 func copyRows(n int) (all messages) {
 	for i := range n {
