@@ -144,6 +144,7 @@ func (x *exchange) withRoutines(e *effect, text []byte) *effect {
 	}
 	more := *e
 	more.hidden = slices.Clip(more.hidden)
+	more.guarded = slices.Clip(more.guarded)
 	c := x.pool().catalog.current.Load()
 	words, ok := sqltext.Words(text)
 	native := x.up != nil && x.up.Params["client_encoding"] == x.up.Params["server_encoding"]

@@ -23,6 +23,7 @@ type effect struct {
 	locals    bool     // settings that may be in a statement's key, for the transaction only
 	touches   bool     // settings that PostgreSQL does not report
 	hidden    []string // those among them that PostgreSQL does not list either
+	guarded   []string // those that not everybody may see, or set
 	resets    []reset  // statements that give a setting its default
 	pins      reasons  // why the client may have to keep its upstream
 	unpins    reasons  // what of that it may end
@@ -192,8 +193,13 @@ func (e *effect) addSets(text []byte) {
 func (e *effect) add(name string) {
 	e.touches = true
 	e.rereads = e.rereads || rereads(name)
-	if name = strings.ToLower(name); isHidden(name) && !slices.Contains(e.hidden, name) {
-		e.hidden = append(e.hidden, strings.Clone(name))
+	switch name = strings.ToLower(name); {
+	case isHidden(name):
+		if !slices.Contains(e.hidden, name) {
+			e.hidden = append(e.hidden, strings.Clone(name))
+		}
+	case name != "" && name != seedSetting && !meaningless[name] && !slices.Contains(e.guarded, name):
+		e.guarded = append(e.guarded, strings.Clone(name))
 	}
 }
 

@@ -12,12 +12,13 @@ type changes struct {
 	reported map[string]string // the parameters that were, as PostgreSQL had reported them before
 	touched  bool              // some may have been changed that PostgreSQL does not report
 	hidden   []string          // those of them that have to be asked for by name
+	guarded  []string          // those of them that PostgreSQL may not show to everybody
 	anybody  bool              // who the session is, and whatever a program made up, has to be asked for too
 	former   Settings          // the client's before DISCARD ALL, until PostgreSQL has reported what it changed; else zero
 	reports  []byte            // of DISCARD ALL, for the end of the group
 
 	// Why the settings cannot follow the client.
-	long      []string // some are too long, by their names
+	long      []string // some are too long, or not for the login to set or to see, by their names
 	unlearned bool     // PostgreSQL did not say what they are: the next transaction asks again
 }
 

@@ -18,10 +18,11 @@ const longestFollowing = 1 << 20 // 1 MiB
 const mostFollowing = 4 << 20 // 4 MiB
 
 // settingsQuery asks for the settings of the session. Names and operators are
-// qualified, because the search_path is the client's. Of the time limits $1, which
+// qualified, because the search_path is the client's. What the login may not set,
+// see maySet, comes without its value: it cannot follow. Of the time limits $1, which
 // limitsQuery has taken off, it asks what they were at the session's start.
 var settingsQuery = `SELECT CASE WHEN s.name OPERATOR(pg_catalog.=) ANY (l.names) THEN pg_catalog.concat('` + startOf + `', s.name) ELSE s.name END,` +
-	` CASE WHEN s.name OPERATOR(pg_catalog.=) ANY (l.names) THEN s.reset_val WHEN ` + followsIf("s.setting") + ` THEN s.setting END,` +
+	` CASE WHEN s.name OPERATOR(pg_catalog.=) ANY (l.names) THEN s.reset_val WHEN ` + followsIf("s.setting") + ` AND (s.context OPERATOR(pg_catalog.=) 'user' OR $2) THEN s.setting END,` +
 	` pg_catalog.octet_length(s.setting)` +
 	` FROM pg_catalog.pg_settings s, (SELECT '{$1}'::pg_catalog.text[]) l (names)` +
 	` WHERE s.name OPERATOR(pg_catalog.=) ANY (l.names)` +
@@ -44,7 +45,7 @@ const limitsQuery = `SELECT n,pg_catalog.current_setting(n),pg_catalog.set_confi
 // learn asks the upstream what settings the client has now. One that is back to
 // its default is, for this client, what it asked for at login.
 func (x *exchange) learn() {
-	names := slices.Concat(x.changes.hidden, x.changes.long, hiddenIn(x.s.settings), hiddenIn(x.up.settings))
+	names := slices.Concat(x.changes.hidden, hiddenAmong(x.changes.long), hiddenIn(x.s.settings), hiddenIn(x.up.settings))
 	names, unheard := x.anybody(names)
 	has, err := x.inquire(names, x.s.start)
 	switch {
@@ -56,6 +57,7 @@ func (x *exchange) learn() {
 		return
 	}
 	x.changes.touched, x.changes.hidden, x.changes.anybody = false, nil, false
+	x.changes.guarded = nil
 	x.changes.long = append(x.found.long, tooMany(has)...)
 	for _, name := range unheard {
 		if has[name] == "" {
@@ -147,7 +149,9 @@ func (x *exchange) anybody(names []string) (all, unheard []string) {
 func (x *exchange) inquire(hidden []string, start Settings) (map[string]string, error) {
 	limits := x.timeLimits()
 	var sql strings.Builder
-	sql.WriteString(ownTransaction + strings.ReplaceAll(limitsQuery+settingsQuery, "$1", strings.Join(limits, ",")))
+	sql.WriteString(ownTransaction)
+	sql.WriteString(strings.NewReplacer("$1", strings.Join(limits, ","), "$2", x.maySet()).Replace(limitsQuery + settingsQuery))
+	x.addGuarded(&sql)
 	slices.Sort(hidden)
 	for _, name := range slices.Compact(hidden) {
 		quoted := quoteValue(name)
@@ -155,6 +159,9 @@ func (x *exchange) inquire(hidden []string, start Settings) (map[string]string, 
 			" pg_catalog.octet_length(v) FROM pg_catalog.current_setting(" + quoted + ", true) v")
 	}
 	has, err := x.rowsFrom(sql.String())
+	for _, name := range x.found.long {
+		delete(has, name) // asked for by name, too
+	}
 	if l := x.pool().lore.Load(); l != nil {
 		for _, name := range identity {
 			if _, ok := start.get(name); !ok && has[name] == l.began[name] {
@@ -187,4 +194,14 @@ func hiddenIn(s Settings) (names []string) {
 		}
 	}
 	return names
+}
+
+// hiddenAmong returns those of the names.
+func hiddenAmong(names []string) (hidden []string) {
+	for _, name := range names {
+		if isHidden(name) {
+			hidden = append(hidden, name)
+		}
+	}
+	return hidden
 }

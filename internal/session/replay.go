@@ -5,6 +5,7 @@ package session
 import (
 	"strings"
 
+	"github.com/weir-pg/weir/internal/sqlstate"
 	"github.com/weir-pg/weir/internal/wire"
 )
 
@@ -83,12 +84,13 @@ func (x *exchange) bring() bool {
 	x.advance.script = script.sql
 	if script.sure && s.accepted && !x.keeps() && s.shield() {
 		x.goAhead()
-	} else if err := x.bringWaiting(from); err != nil {
-		if x.up != nil {
+	} else if err := x.bringAnyhow(from); err != nil {
+		switch {
+		case x.up == nil:
+			x.lostUnused(err)
+		case !x.blamesPast(err):
 			// The server refused: that is an answer to the client.
 			s.refused = err
-		} else {
-			x.lostUnused(err)
 		}
 		x.discardUpstream("it did not take a client's settings: " + err.Error())
 		return false
@@ -96,6 +98,35 @@ func (x *exchange) bring() bool {
 	up.settings = s.settings
 	up.unrelieve()
 	return true
+}
+
+// bringAnyhow is bringWaiting on an upstream on which something may be set that
+// cannot be taken back by itself, because the login has lost the privilege or the
+// library that had the setting was loaded: then everything is set anew. RESET ALL
+// asks for no privilege, and knows what there is.
+func (x *exchange) bringAnyhow(from Settings) error {
+	err := x.bringWaiting(from)
+	if err == nil || x.up == nil || from == noSettings || from == unknownSettings {
+		return err
+	}
+	x.advance.script = x.pool().lore.Load().replay(x.advance.script[:0], unknownSettings, x.s.settings).sql
+	return x.bringWaiting(unknownSettings)
+}
+
+// blamesPast reports whether an upstream may have refused settings, which were
+// accepted elsewhere, for what was done with it before. Then another is tried.
+func (x *exchange) blamesPast(err error) bool {
+	if !x.up.handed || !x.s.accepted || x.keeps() {
+		return false
+	}
+	switch sqlstate.From(err).Code {
+	case "42501", "42602", "42704": // a privilege, a library that has reserved the name
+		return true
+	case sqlstate.InvalidParameterValue:
+		_, buffers := x.s.settings.get("temp_buffers") // for good once there was a temporary table
+		return buffers
+	}
+	return false
 }
 
 // bringAgain is bring where the client has the upstream already. What the last

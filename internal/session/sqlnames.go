@@ -52,6 +52,7 @@ func (e *effect) join(o *effect) {
 	e.kinds |= o.kinds
 	e.sets, e.locals, e.touches = e.sets || o.sets, e.locals || o.locals, e.touches || o.touches
 	e.hidden = slices.Concat(e.hidden, o.hidden)
+	e.guarded = slices.Concat(e.guarded, o.guarded)
 	e.pins, e.unpins = e.pins|o.pins, e.unpins|o.unpins
 	e.tentative = e.tentative && o.tentative
 	e.notifies, e.signals = e.notifies || o.notifies, e.signals || o.signals

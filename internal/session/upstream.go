@@ -27,6 +27,7 @@ type Upstream struct {
 	settings Settings // what it has been given beyond what it started with
 	mover    uint32   // the client whose currval and lastval it remembers, by process id; 0: nobody's
 	quoting  quoting  // how it reads texts, as far as it has said
+	handed   bool     // somebody has used it before
 	holder   uint32   // the client that had it last, by process id
 	mixed    bool     // it may remember several clients'
 	bounded  bool     // it started with weir's own statement_timeout
@@ -170,6 +171,7 @@ func (x *exchange) lostUnused(err error) {
 func (x *exchange) detach() *Upstream {
 	up := x.up
 	x.endAhead()
+	up.handed = true
 	up.Attach(nil)
 	x.occupy()
 	x.unaim(unsure)
