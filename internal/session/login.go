@@ -4,6 +4,7 @@ package session
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 
 	"github.com/weir-pg/weir/internal/auth"
@@ -42,6 +43,7 @@ func (e *Env) Welcome(ctx context.Context, p *Pool, login *auth.Login, raw loop.
 	if err := e.register(login.Protocol, func(k key) { s.key, e.sessions[k.pid] = k, s }); err != nil {
 		return err
 	}
+	greeting = p.appendNotices(slices.Clip(greeting), settings)
 	greeting = wire.AppendKey(greeting, s.key.pid, s.key.secret)
 	greeting = wire.AppendReady(greeting, wire.Idle)
 	if _, err := login.Conn.Write(greeting); err != nil {

@@ -42,6 +42,8 @@ type Pool struct {
 	unasked   atomic.Int64         // how often what others left of sequences was discarded before that
 	began     atomic.Uint32        // how upstreams read texts when they were new, a quoting
 
+	notices atomic.Pointer[[]upstream.Notice] // what PostgreSQL said at the last login; nil before the first
+
 	closing context.Context // ends when the pool is closed
 	close   context.CancelFunc
 
@@ -195,6 +197,7 @@ func (p *Pool) connect(ctx context.Context, index int) (*Upstream, error) {
 		return nil, fmt.Errorf("cannot watch a new connection to %s: %w", login.Address, err)
 	}
 	up.noteQuoting()
+	p.notices.Store(&login.Notices)
 	p.noteParams(up.Params)
 	p.began.Or(uint32(up.quoting))
 	p.mu.Lock()

@@ -25,6 +25,7 @@ type Login struct {
 	PID     uint32            // of the backend; 0 where the server names none (RDS Proxy)
 	Key     []byte            // cancels the backend's query; nil where the server gives none, up to 256 bytes
 	Params  map[string]string // ParameterStatus at login
+	Notices []Notice          // what the server said beside, in its order
 	Address string            // host:port or the path of the socket, as configured
 
 	cancel canceller
@@ -50,6 +51,7 @@ type attempt struct {
 	network string // what was dialled last, after name resolution
 	address string
 	reached bool // a transport was established
+	notices []Notice
 	several bool // the host's name has several addresses
 }
 
@@ -62,6 +64,7 @@ func (t *Target) attempts(params map[string]string) []*attempt {
 		a.config.DialFunc = a.dial
 		a.config.LookupFunc = a.lookup
 		a.config.ValidateConnect = suits
+		a.config.OnNotice = a.note
 		maps.Copy(a.config.RuntimeParams, params)
 		list[i] = a
 	}
@@ -137,7 +140,7 @@ func (a *attempt) login(ctx context.Context) (*pgconn.PgConn, error) {
 	if prepared == a.config.Password {
 		return conn, err
 	}
-	a.config.Password = prepared
+	a.config.Password, a.notices = prepared, nil
 	return pgconn.ConnectConfig(ctx, a.config)
 }
 
@@ -165,6 +168,7 @@ func (a *attempt) take(ctx context.Context, conn *pgconn.PgConn) (*Login, error)
 		PID:     raw.PID,
 		Key:     raw.SecretKey,
 		Params:  raw.ParameterStatuses,
+		Notices: a.notices,
 		Address: a.route.address(),
 		cancel: canceller{
 			dialer:  a.target.dialer,
