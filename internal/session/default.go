@@ -63,7 +63,7 @@ func (r reset) own(start Settings) (own [][2]string) {
 // transaction can still be set after it (PostgreSQL: check_transaction_isolation).
 func (r reset) statements(l *lore, start Settings) (list []string) {
 	for _, own := range r.own(start) {
-		s := script{lore: l}
+		s := script{lore: l, encoding: start.encoding()}
 		s.give(own[0], own[1], r.kind == sqltext.SetLocal)
 		list = append(list, string(s.sql))
 	}

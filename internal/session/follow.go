@@ -36,6 +36,9 @@ func (x *exchange) follow(name, value, before string) {
 	if !followed[lower] || x.up.settings == unknownSettings {
 		return
 	}
+	if lower == clientEncoding && !isASCII(x.s.settings.encoded.Value()) {
+		x.changes.touched = true // they are in the encoding from before
+	}
 	if x.changes.reported == nil {
 		x.changes.reported = make(map[string]string)
 	}

@@ -3,6 +3,7 @@
 package session
 
 import (
+	"encoding/hex"
 	"slices"
 	"strings"
 )
@@ -12,6 +13,10 @@ type script struct {
 	sql  []byte
 	sure bool // PostgreSQL cannot refuse it, if it has accepted the values before
 	lore *lore
+
+	// encoding is the one that the values to be set are in, "" for that of any
+	// connection's start.
+	encoding string
 
 	// quotes: quote_all_identifiers may be on where the script runs, by which SET
 	// would write a list in another way.
@@ -23,7 +28,7 @@ type script struct {
 func (l *lore) replay(b []byte, from, to Settings) script {
 	_, had := from.get(quoteAll)
 	_, has := to.get(quoteAll)
-	s := script{sql: b, sure: l != nil, lore: l, quotes: had || has}
+	s := script{sql: b, sure: l != nil, lore: l, quotes: had || has, encoding: to.encoding()}
 	s.free(from)
 	if from == unknownSettings || from.identifies() || to.identifies() {
 		s.full(from, to)
@@ -136,6 +141,10 @@ func (s *script) reset(name string) {
 func (s *script) set(name, value string) {
 	free := s.isFree(name)
 	switch {
+	case !isASCII(value):
+		s.add("SELECT ")
+		s.config(name, value, false)
+		s.add(";")
 	case free && name == "search_path" && !s.quotes && s.lore.lists(value):
 		s.add("SET search_path TO")
 		s.list(value)
@@ -154,7 +163,7 @@ func (s *script) set(name, value string) {
 // give writes one setting as a SET, whatever it is. Only a list that SET would
 // write in another way takes a query.
 func (s *script) give(name, value string, local bool) {
-	if quotedLists[name] && !s.lore.lists(value) {
+	if quotedLists[name] && !s.lore.lists(value) || !isASCII(value) {
 		s.add("SELECT ")
 		s.config(name, value, local)
 		return
@@ -176,12 +185,36 @@ func (s *script) config(name, value string, local bool) {
 	s.add("pg_catalog.set_config(")
 	s.quote(name)
 	s.add(",")
-	s.quote(value)
+	if isASCII(value) {
+		s.quote(value)
+	} else {
+		s.decode(value)
+	}
 	if local {
 		s.add(",true)")
 	} else {
 		s.add(",false)")
 	}
+}
+
+// decode writes an expression for a string that is not ASCII, which is itself. So
+// it means the same whatever encoding the session has by then, and no byte of it is
+// taken for a backslash or a quote: the second of a character may look like one in
+// SJIS, BIG5, GBK and others.
+func (s *script) decode(value string) {
+	s.add("pg_catalog.convert_from(pg_catalog.decode('", hex.EncodeToString([]byte(value)), "','hex'),")
+	if s.encoding != "" {
+		s.quote(s.encoding)
+	} else {
+		s.add("(SELECT reset_val::pg_catalog.name FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) '" + clientEncoding + "')")
+	}
+	s.add(")")
+}
+
+// encoding is the client's, as far as it has asked for one.
+func (s Settings) encoding() string {
+	encoding, _ := s.get(clientEncoding)
+	return encoding
 }
 
 // quote writes a string so that standard_conforming_strings does not matter.
