@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package weir_test
+
+import (
+	"testing"
+
+	"github.com/weir-pg/weir/internal/testpg"
+)
+
+// A library that is loaded takes away the settings with its prefix that it does not
+// know (PostgreSQL: MarkGUCPrefixReserved). They follow their client until then, on
+// connections where somebody else has loaded it too, and disturb nobody.
+func TestSettingsWithThePrefixOfALibraryFollowTheirClient(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	testpg.Exec(t, url, "create function f() returns int language plpgsql as $$begin return 1; end$$")
+	direct := &gateway{upstream: url}
+	const foo = "show plpgsql.extra_foo_warnings"
+	for name, statements := range map[string][]string{
+		"load":         {"set plpgsql.extra_foo_warnings = true", foo, "load 'plpgsql'", foo, "discard all", foo},
+		"load at once": {"set plpgsql.extra_foo_warnings = true; load 'plpgsql'", foo, "select 1"},
+		"in a block":   {"begin", "set plpgsql.extra_foo_warnings = true", "load 'plpgsql'", "commit", foo},
+		"do":           {"set plpgsql.extra_foo_warnings = true", "do $$begin end$$", "select 1"},
+		"function":     {"set plpgsql.extra_foo_warnings = true", "select f()", "select 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := open(t, url, poolOf(2))
+			one, other := g.settler(t, g.url()), g.settler(t, g.url())
+			alone := direct.settler(t, url)
+			for _, sql := range statements {
+				if want, got := alone.say(t, sql), one.say(t, sql); got != want {
+					t.Errorf("%s: %s, directly %s", sql, got, want)
+				}
+				if got := other.say(t, "select 1"); got != "SELECT 1 \"1\"\n" {
+					t.Errorf("after %s another client gets %s", sql, got)
+				}
+			}
+			for _, s := range []*settler{alone, one, other} {
+				s.close(t)
+			}
+		})
+	}
+	t.Run("loaded by others", func(t *testing.T) {
+		g := open(t, url, poolOf(1))
+		one, other := g.settler(t, g.url()), g.settler(t, g.url())
+		if got := one.say(t, "set plpgsql.extra_foo_warnings = true"); got != "SET\n" {
+			t.Fatal(got)
+		}
+		for range 2 {
+			if got := other.say(t, "do $$begin end$$"); got != "DO\n" {
+				t.Fatalf("another client gets %s", got)
+			}
+			if got := one.say(t, foo); got != "SHOW \"true\"\n" {
+				t.Errorf("the client gets %s", got)
+			}
+		}
+		for _, s := range []*settler{one, other} {
+			_ = s.conn.Close(bounded(t))
+		}
+	})
+}
