@@ -11,7 +11,8 @@ type Assignment struct {
 	Name  string
 	Known bool
 	// Computed: the name is neither that nor a parameter alone, and does not begin
-	// with a literal that has a dot: it may be any.
+	// with a literal that has a dot: it may be any, or any that takes a number where
+	// the value is one literal.
 	Computed bool
 	// Local: the value is for the transaction only, which is written out too.
 	Local bool
@@ -40,9 +41,12 @@ func Assignments[T Text](text T) (calls []Assignment) {
 // stays where they begin: calls may be nested.
 func (h *head) setConfig() (c Assignment) {
 	ahead := *h
+	words := false // the value is written out, and no number
 	for i := 0; ; i++ {
 		arg, more := ahead.callArgument()
 		switch {
+		case i == 1 && arg.name == "" || arg.name == "new_value":
+			words = arg.isLiteral && strings.Trim(strings.ToLower(arg.literal), " \t\n\v\f\r+-.0123456789abcdefxpinty") != ""
 		case i == 0 && arg.name == "" || arg.name == "setting_name":
 			c.Name, c.Known, c.Computed = arg.literal, arg.isLiteral, arg.isComputed
 			if arg.isName && !more {
@@ -56,7 +60,7 @@ func (h *head) setConfig() (c Assignment) {
 			c.Local = arg.isTrue
 		}
 		if !more {
-			c.Name = folded(c.Name)
+			c.Name, c.Computed = folded(c.Name), c.Computed && !words
 			return c
 		}
 	}
