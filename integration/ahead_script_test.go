@@ -54,6 +54,11 @@ var aheadScripts = []script{
 		group(3, bind("", "nosuch"), endGroup, parse("", "copy copied from stdin"), once(""), endGroup, copyData("1\tone\n"), copyDone, endGroup, query("select count(*) from copied")),
 		group(3, bind("", "nosuch"), endGroup, parse("d", "deallocate all"), once("d"), endGroup, parse("d", "select 'anew'"), once("d"), endGroup),
 	}},
+	{name: "the portal of a BEGIN that is not the client's", steps: []step{
+		group(2, query("begin"), query("select $1::int")), group(1, describePortal(""), endGroup), group(1, execute("", 0), endGroup), group(1, query("rollback")),
+		group(2, query("begin"), query("selekt")), group(1, execute("", 0), endGroup), group(1, query("rollback")),
+		group(2, query("begin"), query("select 1")), group(1, parse("", "select 2"), bind("", ""), describePortal(""), execute("", 0), endGroup), group(1, query("commit")),
+	}},
 	{name: "a name in use behind a group that fails", steps: []step{
 		group(1, parse("s0", "select 0"), endGroup),
 		group(2, bind("", "nosuch"), parse("s0", "select 1"), endGroup, parse("s0", "select 2"), endGroup), group(1, once("s0"), endGroup),

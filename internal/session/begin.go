@@ -125,12 +125,20 @@ func (x *exchange) open() {
 			return wire.AppendExecute(wire.AppendBind(out, "", ""), "")
 		})
 	}
-	// A client that has begun by a simple query has no portal; another one drops what
-	// it finds.
-	if typ, _, _, _ := x.toUp.next(); typ != wire.Query && !x.s.framed {
-		x.due.push(answer{kind: 'C', fate: swallowed})
-		x.toUp.insert(func(out []byte) []byte { return wire.AppendTarget(out, wire.Close, wire.Portal, "") })
+	// A client that has begun by a simple query has no portal. Another query drops what
+	// it finds, unless it fails before it runs.
+	if x.stray = !x.s.framed; x.stray {
+		if typ, _, _, _ := x.toUp.next(); typ != wire.Query {
+			x.dropStray()
+		}
 	}
+}
+
+// dropStray closes the unnamed portal that is not the client's.
+func (x *exchange) dropStray() {
+	x.stray = false
+	x.due.push(answer{kind: 'C', fate: swallowed})
+	x.toUp.insert(func(out []byte) []byte { return wire.AppendTarget(out, wire.Close, wire.Portal, "") })
 }
 
 // opens takes in that a statement of weir's own was executed.

@@ -401,6 +401,7 @@ func (x *exchange) bind(size int) bool {
 		x.bound, pins = st, e.pins|seedOf(e, rest, x.toUp.whole(size))
 	}
 	x.send()
+	x.stray = x.stray && len(portal) > 0
 	was := x.notePortal(portal, st)
 	if st != nil {
 		x.align(st.effect.mentions, false)
@@ -506,6 +507,9 @@ func (x *exchange) describe(size int) bool {
 	}
 	if kind != wire.Statement {
 		x.send()
+		if x.stray && len(name) == 0 {
+			x.dropStray()
+		}
 		x.toUp.keep(size)
 		x.due.push(answer{kind: 'D'})
 		return true

@@ -318,6 +318,9 @@ func (x *exchange) execute(size int) bool {
 	}
 	x.executes()
 	x.send()
+	if x.stray && len(portal) == 0 {
+		x.dropStray()
+	}
 	if st != nil {
 		x.noteRereads(&st.effect)
 	}
