@@ -67,3 +67,28 @@ func TestSettingsOfAClientThatKeepsItsConnectionAreItsOwn(t *testing.T) {
 		})
 	}
 }
+
+// A routine that resets what its client has asked for at login has the upstream
+// report a default that is not the client's. Drivers read dates by what is reported.
+func TestWhatARoutineResetsIsReportedAsItIs(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), poolOf(1))
+	for name, sql := range map[string][]string{
+		"all":        {"do $$begin execute 'reset all'; end$$"},
+		"one":        {"do $$begin reset datestyle; end$$"},
+		"in a block": {"begin", "do $$begin reset datestyle; end$$", "commit"},
+		"and set":    {"do $$begin reset datestyle; set datestyle = 'SQL, DMY'; end$$"},
+		"taken back": {"begin", "do $$begin reset all; end$$", "rollback"},
+	} {
+		conn := g.connect(t, "datestyle=German", "application_name=mine")
+		for _, s := range append(sql, "select 1") {
+			must(t, conn, s)
+		}
+		for _, setting := range [...]string{"DateStyle", "application_name"} {
+			if told, has := conn.PgConn().ParameterStatus(setting), ask(t, conn, "show "+setting); told != has {
+				t.Errorf("%s: the client was told that %s is %q, and has %q", name, setting, told, has)
+			}
+		}
+		_ = conn.Close(t.Context())
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/weir-pg/weir/internal/wire"
 )
 
 // longestFollowing is the longest value of a setting that follows its client, in
@@ -70,7 +72,23 @@ func (x *exchange) learn() {
 	maps.Copy(wants, has)
 	x.s.changeSettings(settingsOf(wants))
 	x.changes.settled = x.s.settings
+	x.restate(has)
 	x.followed(x.changes.long == nil)
+}
+
+// restate reports the parameters that the client has asked for at login and that are
+// back at their defaults: the upstream has reported its own, where for this client
+// the default is what it asked for.
+func (x *exchange) restate(has map[string]string) {
+	for name, value := range x.up.Params {
+		lower := strings.ToLower(name)
+		if _, set := has[lower]; set || !followed[lower] {
+			continue
+		}
+		if own, ok := x.s.start.get(lower); ok && own != value {
+			x.toClient.insert(func(out []byte) []byte { return wire.AppendParameterStatus(out, name, own) })
+		}
+	}
 }
 
 // settingsLost ends a client whose upstream was lost before it said what settings

@@ -66,7 +66,7 @@ func (x *exchange) request(typ byte, size int) bool {
 		return false
 	case x.s.skipping || x.up == nil:
 		return true // refused, and answered
-	case x.synced && x.status == wire.Idle && !x.fits() && !x.bringAgain():
+	case x.synced && x.status == wire.Idle && (x.changes.touched || !x.fits()) && !x.bringAgain():
 		return x.s.refused != nil && x.acquire(typ, size) // refused; lost, it asks for another
 	case x.catalogStale():
 		if x.calm() {
