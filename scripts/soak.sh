@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 
-# Looks for breaches of weir's promises for a time, such as 30m: made-up scripts
-# against twins on PostgreSQL itself, with an audit of each connection that changes
-# hands, and whatever else is listed below, in turns of at most a minute. Each turn
-# prints its seed; what fails prints how to do it again. SEED repeats a whole soak.
+# Looks for breaches of weir's promises for a time, such as 30m: made-up scripts and
+# made-up pipelines against twins on PostgreSQL itself, with an audit of each
+# connection that changes hands, in turns of at most a minute. Each turn prints its
+# seed; what fails prints how to do it again. SEED repeats a whole soak.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,6 +12,7 @@ cd "$(dirname "$0")/.."
 # which SPAN stands for seconds and SEED for the seed.
 machines() {
 	echo "integration ./state ^TestRandomScripts\$ -time=SPANs -seed=SEED"
+	echo "integration ./pipeline ^TestRandomPipelines\$ -time=SPANs -seed=SEED"
 }
 
 # seconds reads 90, 90s, 30m or 2h.

@@ -26,6 +26,8 @@ import (
 var (
 	groups = flag.Int("groups", 500, "about how many groups to make up")
 	seed   = flag.Uint64("seed", 1, "seed of the first script; the others follow")
+
+	lasting = flag.Duration("time", 0, "make groups up for so long, instead of -groups")
 )
 
 // workers is how many scripts run at a time.
@@ -35,12 +37,13 @@ const workers = 2
 // its seed alone.
 func TestRandomPipelines(t *testing.T) {
 	t.Parallel()
+	began := time.Now()
 	for i := range workers {
 		t.Run(fmt.Sprintf("worker %d", i), func(t *testing.T) {
 			t.Parallel()
 			g := newGround(t)
 			left := *groups / workers
-			for n := *seed + uint64(i); left > 0 && !t.Failed(); n += workers {
+			for n := *seed + uint64(i); more(left, began) && !t.Failed(); n += workers {
 				s := invent(n)
 				left -= s.groups()
 				d := s.play(t, g)
@@ -54,6 +57,14 @@ func TestRandomPipelines(t *testing.T) {
 			}
 		})
 	}
+}
+
+// more reports whether groups are still to be made up, of which so many are left.
+func more(left int, began time.Time) bool {
+	if *lasting > 0 {
+		return time.Since(began) < *lasting
+	}
+	return left > 0
 }
 
 // empty waits until the clients of a script have gone from weir.

@@ -77,9 +77,10 @@ func (m maker) anySetting(int) string {
 		"update pg_settings set setting = "+quoted+" where name = '"+p.name+"'")
 }
 
-// everything looks at all settings.
+// everything looks at all settings but those that are there only where a backend has
+// loaded a language, whoever it was for.
 func (m maker) everything(int) string {
-	return m.of(`select name, setting from pg_catalog.pg_settings where context in ('user', 'superuser') and name !~ '^transaction_|_timeout$' order by name collate "C"`,
+	return m.of(`select name, setting from pg_catalog.pg_settings where context in ('user', 'superuser') and name !~ '^transaction_|_timeout$|^plpgsql' order by name collate "C"`,
 		`select coalesce(current_setting('app.tenant', true), ''), coalesce(current_setting('app.other', true), ''), current_setting('role'), current_setting('session_authorization'), current_setting('is_superuser')`,
 		"select current_setting('role'), current_user, session_user, current_setting('search_path'), current_schemas(true) is null")
 }
