@@ -115,12 +115,12 @@ func (q *answers) ignoreSyncs() {
 
 // copyFailed takes in that the answer to a was an error, which is taken off.
 func (x *exchange) copyFailed(kind byte) {
-	was, asked := x.copying || x.copy.ended, x.copy.asked
+	was, asked, foreign := x.copying || x.copy.ended, x.copy.asked, x.copy.foreign
 	x.copying, x.copy = false, copyIn{}
 	if !was || !x.due.doubtful() {
 		return
 	}
-	x.copy.unsure, x.copy.asked, x.copy.simple = true, asked, kind == 'Q'
+	x.copy = copyIn{unsure: true, asked: asked, simple: kind == 'Q', foreign: foreign}
 }
 
 // askSyncs asks which Syncs were ignored, as soon as no message is half sent. Close
