@@ -4,6 +4,7 @@ package weir_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/weir-pg/weir/internal/faultproxy"
+	"github.com/weir-pg/weir/internal/testpg"
 )
 
 // request is what a client asks when its upstream is cut.
@@ -99,11 +101,20 @@ type stage struct {
 	proxy  *faultproxy.Proxy
 	client *raw
 	direct *pgx.Conn // to PostgreSQL
+	count  string    // asks for how much has happened
+	undo   string    // takes it away
 }
 
 func prepareStage(t *testing.T, r request) *stage {
 	t.Helper()
 	url := database(t)
+	testpg.Exec(t, url, "create table rows (n int)")
+	return prepareStageAt(t, url, r)
+}
+
+// prepareStageAt is prepareStage in a database that has what the request needs.
+func prepareStageAt(t *testing.T, url string, r request) *stage {
+	t.Helper()
 	p, through := distant(t, url, 0)
 	g := open(t, through, poolOf(1))
 	conn, err := pgx.Connect(bounded(t), url)
@@ -111,8 +122,14 @@ func prepareStage(t *testing.T, r request) *stage {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.PgConn().Conn().Close() })
-	must(t, conn, "create table rows (n int)")
-	return &stage{request: r, g: g, proxy: p, client: g.raw(t), direct: conn}
+	return &stage{request: r, g: g, proxy: p, client: g.raw(t), direct: conn, count: "select count(*) from rows", undo: "truncate rows"}
+}
+
+// renew puts another client in the place of the present one.
+func (s *stage) renew(t *testing.T) {
+	t.Helper()
+	_ = s.client.Close()
+	s.client = s.g.raw(t)
 }
 
 // play asks, with a cut at message n, and returns the answer and the types of
@@ -123,7 +140,14 @@ func (s *stage) play(t *testing.T, n int, c cut) (answer, types string) {
 	var seen []byte
 	s.proxy.Script(c.script(n, &seen))
 	s.client.send(t, s.sent...)
-	answer = s.client.transcript(t, 1)
+	groups := 0
+	for _, m := range s.sent {
+		switch m.(type) {
+		case *pgproto3.Query, *pgproto3.Sync:
+			groups++
+		}
+	}
+	answer = s.client.transcript(t, groups)
 	s.proxy.Script(nil)
 	return answer, string(seen)
 }
@@ -153,10 +177,19 @@ func (s *stage) settle(t *testing.T) string {
 		return strings.HasSuffix(s.client.transcript(t, 1), "Z(I)")
 	})
 	s.g.balanced(t)
-	until(t, "all to end", func() bool {
-		return ask(t, s.direct, "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'") == "0"
+	until(t, "every lost connection's backend to have ended", func() bool {
+		// One may be about to read what it was sent, and calls itself idle.
+		backends := ask(t, s.direct, "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'")
+		up := s.g.Status().Upstreams
+		return backends == strconv.Itoa(up.Active+up.Idle)
 	})
-	return ask(t, s.direct, "with gone as (delete from rows returning 1) select count(*) from gone")
+	rows := ask(t, s.direct, s.count)
+	if rows != "0" {
+		for sql := range strings.SplitSeq(s.undo, ";") {
+			must(t, s.direct, sql)
+		}
+	}
+	return rows
 }
 
 // check compares an answer with what has happened.
