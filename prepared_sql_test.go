@@ -36,6 +36,15 @@ func TestNamesOfSQLAndOfTheProtocolAreOne(t *testing.T) {
 			"parse s0 protocol", "begin", "execute s0", "execute nobody", "execute s0", "run s0", "rollback", "execute s0", "deallocate s0; select 5", "run s0",
 		},
 		"a name of weir's": {"parse s0 protocol", "run s0", "execute weir_1", "deallocate weir_1", "run s0", "parse weir_1 mine", "run weir_1", "execute weir_1"},
+		"names like weir's by PREPARE": {
+			"parse s0 protocol", "run s0", "prepare weir_1 as select 'sql 1'", "prepare weir_2 as select 'sql 2'", "prepare weir_3 as select 'sql 3'", `prepare "weir_=" as select 'sql ='`, `prepare "weir_!" as select 'sql !'`,
+			"run s0", "parse s1 one", "run s1", "parse s2 two", "run s2", "execute weir_1", "execute weir_2", `execute "weir_="`, "run weir_3", "set datestyle = german", "parse s2 again", "run s1",
+			"close weir_1", "execute weir_1", "parse weir_1 mine", "run weir_1", "execute weir_1", "deallocate weir_2", "run weir_2", `execute "weir_="`, `deallocate "weir_!"`, `run weir_!`,
+		},
+		"names like weir's of portals": {
+			"parse s0 protocol", "run s0", "set datestyle = german", "begin", `declare "weir_=" cursor for select 'portal'`, `declare "weir_+" cursor for select 'portal'`,
+			"run s0", `fetch "weir_="`, `fetch "weir_+"`, "commit",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -52,6 +61,57 @@ func TestNamesOfSQLAndOfTheProtocolAreOne(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNobodyReachesAStatementByWeirsNameOfIt lets a client read what weir calls the
+// statements of all, and use those names in every way.
+func TestNobodyReachesAStatementByWeirsNameOfIt(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), poolOf(1))
+	owner, other := g.raw(t), g.raw(t)
+	owner.named(t, "parse s0 secret")
+	expect := func(r *raw, step string, want ...string) {
+		t.Helper()
+		if got := r.named(t, step); !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", step, got, want)
+		}
+	}
+	expect(owner, "run s0", "secret", "I")
+	said := other.named(t, "select name from pg_prepared_statements where statement ~ 'secret' and name <> ''")
+	if len(said) != 2 {
+		t.Fatalf("pg_prepared_statements has %q, want one statement", said)
+	}
+	name := said[0]
+	for range 2 { // the owner has the statement prepared again
+		absent := `26000 prepared statement "` + name + `" does not exist`
+		expect(other, "execute "+name, absent, "I")
+		expect(owner, "run s0", "secret", "I")
+		expect(other, "deallocate "+name, absent, "I")
+		expect(owner, "run s0", "secret", "I")
+		expect(other, "run "+name, absent, "I")
+		expect(owner, "run s0", "secret", "I")
+		expect(other, "close "+name, "I")
+		expect(owner, "run s0", "secret", "I")
+		expect(other, "explain execute "+name, absent, "I")
+		expect(owner, "run s0", "secret", "I")
+	}
+	expect(other, "parse "+name+" mine", "I")
+	expect(other, "run "+name, "mine", "I")
+	expect(owner, "run s0", "secret", "I")
+	expect(other, "execute "+name, `26000 prepared statement "`+name+`" does not exist`, "I")
+	const refused = "42939 a prepared statement may not have a name that weir gives to its own"
+	expect(other, "prepare "+name+" as select 'sql'", refused, "I")
+	expect(other, "begin", "T")
+	expect(other, "select 1; prepare "+name+" as select 'sql'", refused, "E")
+	expect(other, "rollback", "I")
+	expect(other, "run "+name, "mine", "I")
+	expect(other, "prepare s0 as select 'sql'", "I") // keeps the connection
+	expect(other, "close "+name, "I")
+	expect(other, "parse "+name+" again", "I")
+	expect(other, "run "+name, "again", "I")
+	expect(other, "deallocate "+name, "I")
+	expect(other, "deallocate s0", "I")
+	expect(owner, "run s0", "secret", "I")
 }
 
 // named does one step about a prepared statement, in a group of its own, and returns

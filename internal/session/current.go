@@ -16,7 +16,7 @@ import (
 // SAVEPOINT and ROLLBACK TO, so that the error ends nothing.
 
 // guard is the savepoint in which PostgreSQL is asked.
-const guard = namePrefix + "s"
+var guard = namePrefix + "s"
 
 // checks is what is being asked of a statement before it is used.
 type checks struct {

@@ -135,7 +135,7 @@ func (e effect) followed(text []byte, l *lore, start Settings) ([]byte, *inserti
 }
 
 // restored is the portal in which settings are given back.
-const restored = namePrefix + "+"
+var restored = namePrefix + "+"
 
 // restore follows the Execute of a reset in its own group.
 func (x *exchange) restore(st *statement) {

@@ -86,6 +86,10 @@ func (x *exchange) keeps() bool {
 // permit reports whether a statement may be sent, as far as what it leaves behind
 // goes. Where it may not, done says whether its message is settled, or comes again.
 func (x *exchange) permit(e *effect, size int) (ok, done bool) {
+	if e.takesReserved() {
+		x.provokeStatement(size, errReserved)
+		return false, true
+	}
 	if e.pins&sequences != 0 {
 		x.pool().sequences.Store(true)
 	}

@@ -135,7 +135,7 @@ func (x *exchange) parseNamed(m wire.ParseMessage, st *statement, size int) bool
 	}
 	name := string(m.Name)
 	x.s.setNamed(name, &prepared{statement: st})
-	if x.mayHavePrepared() {
+	if x.mayHavePrepared() && !reserved(name) {
 		x.parseReal(m, st, size)
 		return true
 	}
@@ -167,7 +167,7 @@ func (x *exchange) mayHaveFailed() bool {
 }
 
 // parsedAside is a name for statements that are wanted for their Parse alone.
-const parsedAside = namePrefix + "~"
+var parsedAside = namePrefix + "~"
 
 // parseAside has PostgreSQL say whether it takes the Parse of a statement that the
 // upstream has: in a failed block it does not, or only of the block's end.
@@ -424,8 +424,9 @@ func (x *exchange) prepare(st *statement, name []byte) {
 		x.ensureUnnamed()
 	case st != nil:
 		x.ensure(st)
-	case x.up.Prepared.Aliased() && x.up.Prepared.Alias(string(name)) != nil:
-		x.dropAlias(string(name)) // the client has closed it
+	case x.up.Prepared.Aliased() && x.up.Prepared.Alias(string(name)) != nil,
+		reserved(name):
+		x.dropAlias(string(name)) // the client has closed it, or it is another's
 	}
 }
 
@@ -446,16 +447,14 @@ func (x *exchange) rename(typ byte, size, at int, name []byte, st *statement) {
 }
 
 // upstreamName is what the upstream calls the client's statement. A name that
-// the client has not prepared stays, so that the server's error names it,
-// unless it could be another client's statement there.
+// the client has not prepared stays, so that the server's error names it; see
+// prepare.
 func upstreamName(name []byte, st *statement) string {
 	switch {
 	case len(name) == 0:
 		return ""
 	case st != nil:
 		return st.Name
-	case len(name) >= len(namePrefix) && string(name[:len(namePrefix)]) == namePrefix:
-		return "?" + string(name)
 	}
 	return string(name)
 }
@@ -574,7 +573,7 @@ func (x *exchange) closeTarget(size int) bool {
 }
 
 // refusedName names a statement that no upstream has.
-const refusedName = namePrefix + "?"
+var refusedName = namePrefix + "?"
 
 // provoke has the server refuse a message that weir refuses, by sending one
 // that cannot succeed: only so does the server's transaction fail as well. The

@@ -144,7 +144,7 @@ func (l *localScript) identify(s Settings) {
 }
 
 // aside is the name of the statement and the portal in which runOwn runs.
-const aside = namePrefix + "="
+var aside = namePrefix + "="
 
 // runOwn runs SQL of weir's own in the client's group. It leaves the unnamed
 // statement alone. What it has prepared before is still there if that failed.

@@ -4,8 +4,8 @@ package session
 
 import (
 	"slices"
-	"strings"
 
+	"github.com/weir-pg/weir/internal/sqlstate"
 	"github.com/weir-pg/weir/internal/sqltext"
 	"github.com/weir-pg/weir/internal/wire"
 )
@@ -16,6 +16,30 @@ import (
 // the protocol have names of weir's. So in front of a text that names one, it is
 // prepared there once more, under the client's own name: an alias. It stays until it
 // is not what the client calls so any more, or the client lets go of the upstream.
+
+// reserved reports whether a name could be one of weir's. A client may give it to a
+// statement of the protocol, which has another name on the upstream. SQL does not find
+// that, and must not give it to another: weir could need it there.
+func reserved[T string | []byte](name T) bool {
+	return len(name) >= len(namePrefix) && string(name[:len(namePrefix)]) == namePrefix
+}
+
+// errReserved answers a PREPARE of such a name.
+var errReserved = &sqlstate.Error{
+	Code:    sqlstate.ReservedName,
+	Message: "a prepared statement may not have a name that weir gives to its own",
+	Hint:    "Choose a name that is not listed in pg_prepared_statements.",
+}
+
+// takesReserved reports whether SQL gives a statement a name that could be weir's.
+func (e *effect) takesReserved() bool {
+	for _, m := range e.mentions {
+		if m.Kind == sqltext.Prepare && reserved(m.Name) {
+			return true
+		}
+	}
+	return false
+}
 
 // naming are the kinds of statements of which some name prepared ones.
 const naming = 1<<sqltext.Prepare | 1<<sqltext.Execute | 1<<sqltext.Deallocate |
@@ -89,7 +113,7 @@ func (x *exchange) align(names []sqltext.Mention, query bool) (prepared bool) {
 			continue
 		}
 		x.dropAlias(m.Name)
-		if want == nil || want.unseen {
+		if want == nil || want.unseen || reserved(m.Name) {
 			continue
 		}
 		x.pool().stats.Parses.Add(x.shard(), 1)
@@ -110,7 +134,7 @@ func (x *exchange) align(names []sqltext.Mention, query bool) (prepared bool) {
 // dropAlias has the upstream have no statement of the protocol by that name.
 func (x *exchange) dropAlias(name string) {
 	had := x.up.Prepared.Alias(name)
-	if had == nil && strings.HasPrefix(name, namePrefix) {
+	if had == nil && reserved(name) {
 		had = x.up.Prepared.Named(name) // a shared one: nobody knows it by weir's name
 	}
 	if had == nil {

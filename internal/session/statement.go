@@ -3,8 +3,10 @@
 package session
 
 import (
+	"crypto/rand"
 	"hash/maphash"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -26,8 +28,11 @@ const (
 	dictionaryIdle = 16 << 20 // 16 MiB
 )
 
-// namePrefix begins every name that weir gives to a statement on an upstream.
-const namePrefix = "weir_"
+// namePrefix begins every name that weir gives to a statement or a portal on an
+// upstream. It is made up anew in each process: what programs call theirs, weir_1 for
+// one, is not weir's by accident. Only who reads pg_prepared_statements knows a name
+// of weir's. See reserved.
+var namePrefix = "weir_" + strings.ToLower(rand.Text()[:8]) + "_"
 
 // statement is a prepared statement as the dictionary knows it.
 type statement struct {

@@ -45,6 +45,8 @@ const (
 	SyntaxError Code = "42601"
 	// UndefinedObject: a start-up setting that does not exist.
 	UndefinedObject Code = "42704"
+	// ReservedName: a prepared statement called like one of weir's own, by SQL.
+	ReservedName Code = "42939"
 	// NotInPrerequisiteState: currval, where the value would be another client's.
 	NotInPrerequisiteState Code = "55000"
 	// OutOfMemory: a client's or weir's bound on remembered statements is reached.
