@@ -3,6 +3,7 @@
 package weir_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -36,6 +37,15 @@ func TestNamesOfSQLAndOfTheProtocolAreOne(t *testing.T) {
 			"parse s0 protocol", "begin", "execute s0", "execute nobody", "execute s0", "run s0", "rollback", "execute s0", "deallocate s0; select 5", "run s0",
 		},
 		"a name of weir's": {"parse s0 protocol", "run s0", "execute weir_1", "deallocate weir_1", "run s0", "parse weir_1 mine", "run weir_1", "execute weir_1"},
+		"a failed block that ends in the same text": {
+			"parse s0 protocol", "begin", "select 1/0", "rollback; execute s0", "begin", "select 1/0", "commit; execute s0; execute s0",
+			"begin", "savepoint a", "select 1/0", "rollback to a; execute s0", "select 1/0", "rollback to nosuch; execute s0", "execute s0", "rollback to a; execute s0; select 1/0; execute s0", "abort and chain; execute s0; select nosuch", "rollback;;",
+			"begin", "select 1/0", "rollback; execute s0; selec 1", "rollback foo; execute s0", "select 1; rollback; execute s0", " -- ünü\n\trollback; execute s0; select 'ü', nosuch",
+			"begin", "select 1/0", "rollback; execute nobody", "begin", "select 1/0", "end; deallocate s0; execute s0", "run s0",
+			"parse s0 again", "begin", "select 1/0", "close s0", "rollback; execute s0", "parse s0 last", "begin", "select 1/0", "execute s0; rollback", "run s0", "rollback; prepare s0 as select 1",
+			"begin", "select 1/0", "prepare transaction 'x'; execute s0", "execute s0", "begin", "select 1/0", "rollback; reset datestyle; execute s0; show datestyle",
+			"parse  unnamed", "begin", "select 1/0", "rollback to a; execute s0", "run ", "rollback",
+		},
 		"names like weir's by PREPARE": {
 			"parse s0 protocol", "run s0", "prepare weir_1 as select 'sql 1'", "prepare weir_2 as select 'sql 2'", "prepare weir_3 as select 'sql 3'", `prepare "weir_=" as select 'sql ='`, `prepare "weir_!" as select 'sql !'`,
 			"run s0", "parse s1 one", "run s1", "parse s2 two", "run s2", "execute weir_1", "execute weir_2", `execute "weir_="`, "run weir_3", "set datestyle = german", "parse s2 again", "run s1",
@@ -76,42 +86,42 @@ func TestNobodyReachesAStatementByWeirsNameOfIt(t *testing.T) {
 			t.Errorf("%q: %q, want %q", step, got, want)
 		}
 	}
-	expect(owner, "run s0", "secret", "I")
+	expect(owner, "run s0", "secret", "SELECT 1", "I")
 	said := other.named(t, "select name from pg_prepared_statements where statement ~ 'secret' and name <> ''")
-	if len(said) != 2 {
+	if len(said) != 3 {
 		t.Fatalf("pg_prepared_statements has %q, want one statement", said)
 	}
 	name := said[0]
 	for range 2 { // the owner has the statement prepared again
 		absent := `26000 prepared statement "` + name + `" does not exist`
 		expect(other, "execute "+name, absent, "I")
-		expect(owner, "run s0", "secret", "I")
+		expect(owner, "run s0", "secret", "SELECT 1", "I")
 		expect(other, "deallocate "+name, absent, "I")
-		expect(owner, "run s0", "secret", "I")
+		expect(owner, "run s0", "secret", "SELECT 1", "I")
 		expect(other, "run "+name, absent, "I")
-		expect(owner, "run s0", "secret", "I")
+		expect(owner, "run s0", "secret", "SELECT 1", "I")
 		expect(other, "close "+name, "I")
-		expect(owner, "run s0", "secret", "I")
+		expect(owner, "run s0", "secret", "SELECT 1", "I")
 		expect(other, "explain execute "+name, absent, "I")
-		expect(owner, "run s0", "secret", "I")
+		expect(owner, "run s0", "secret", "SELECT 1", "I")
 	}
 	expect(other, "parse "+name+" mine", "I")
-	expect(other, "run "+name, "mine", "I")
-	expect(owner, "run s0", "secret", "I")
+	expect(other, "run "+name, "mine", "SELECT 1", "I")
+	expect(owner, "run s0", "secret", "SELECT 1", "I")
 	expect(other, "execute "+name, `26000 prepared statement "`+name+`" does not exist`, "I")
 	const refused = "42939 a prepared statement may not have a name that weir gives to its own"
 	expect(other, "prepare "+name+" as select 'sql'", refused, "I")
-	expect(other, "begin", "T")
+	expect(other, "begin", "BEGIN", "T")
 	expect(other, "select 1; prepare "+name+" as select 'sql'", refused, "E")
-	expect(other, "rollback", "I")
-	expect(other, "run "+name, "mine", "I")
-	expect(other, "prepare s0 as select 'sql'", "I") // keeps the connection
+	expect(other, "rollback", "ROLLBACK", "I")
+	expect(other, "run "+name, "mine", "SELECT 1", "I")
+	expect(other, "prepare s0 as select 'sql'", "PREPARE", "I") // keeps the connection
 	expect(other, "close "+name, "I")
 	expect(other, "parse "+name+" again", "I")
-	expect(other, "run "+name, "again", "I")
-	expect(other, "deallocate "+name, "I")
-	expect(other, "deallocate s0", "I")
-	expect(owner, "run s0", "secret", "I")
+	expect(other, "run "+name, "again", "SELECT 1", "I")
+	expect(other, "deallocate "+name, "DEALLOCATE", "I")
+	expect(other, "deallocate s0", "DEALLOCATE", "I")
+	expect(owner, "run s0", "secret", "SELECT 1", "I")
 }
 
 // named does one step about a prepared statement, in a group of its own, and returns
@@ -138,8 +148,13 @@ func (r *raw) named(t *testing.T, step string) (said []string) {
 		switch m := m.(type) {
 		case *pgproto3.DataRow:
 			said = append(said, string(m.Values[0]))
+		case *pgproto3.CommandComplete:
+			said = append(said, string(m.CommandTag))
 		case *pgproto3.ErrorResponse:
 			said = append(said, m.Code+" "+m.Message)
+			if m.Position > 0 {
+				said = append(said, fmt.Sprint("at ", m.Position))
+			}
 		case *pgproto3.ReadyForQuery:
 			return append(said, string(m.TxStatus))
 		}

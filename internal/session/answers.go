@@ -42,7 +42,7 @@ type answer struct {
 	opens   bool                // Execute of weir's own: the block is open after it
 	alias   string              // Parse, Close: a client's name as SQL knows it, see align
 	had     *upstream.Statement // Close of an alias: what it was
-	leads   bool                // Parse of an alias: a Query comes next, which is skipped if this fails
+	leads   bool                // a Query comes next, which is skipped if this fails
 	frees   []string            // Query: what it deallocates
 	pins    reasons             // Query, Bind, FunctionCall: what it may leave behind
 	span    uint64              // Sync: its number, see span

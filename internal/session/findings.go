@@ -13,6 +13,7 @@ import (
 type findings struct {
 	complaint *sqlstate.Error   // the error to the last one, nil where there was none
 	rows      map[string]string // of a query of two columns, while it runs; see rowsFrom
+	routine   string            // of PostgreSQL's, which complained
 	long      []string          // the rows whose value PostgreSQL left out because it is long
 	bytes     int               // of the rows
 	changed   bool              // a statement has other columns than when it was prepared
@@ -21,7 +22,7 @@ type findings struct {
 
 // begin forgets what was found before.
 func (f *findings) begin() {
-	f.complaint, f.long, f.bytes = nil, nil, 0
+	f.complaint, f.routine, f.long, f.bytes = nil, "", nil, 0
 	clear(f.rows)
 }
 

@@ -381,7 +381,7 @@ func (x *exchange) tell(a *answer, body []byte, size int) {
 	p := &x.toClient
 	switch {
 	case a.kind == 'D' && a.fate == swallowed && x.checks.columns == nil || a.kind == 'P' && x.due.asksItself():
-		x.found.complaint = serverError(body)
+		x.found.complaint, x.found.routine = serverError(body), string(wire.Field(body, fieldRoutine))
 		p.discard(size)
 	case a.fate == replaced:
 		err := a.err

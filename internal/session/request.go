@@ -229,6 +229,10 @@ func (x *exchange) query(size int) bool {
 	if x.waitsForNames(&e) {
 		return false
 	}
+	head := x.revives(&e, text)
+	if x.up == nil {
+		return true // it was lost over that, and answered
+	}
 	e = *x.withMentioned(&e)
 	kinds := e.kinds
 	if kinds&listenKind != 0 && x.awaitHub(wire.Query, size) {
@@ -252,11 +256,22 @@ func (x *exchange) query(size int) bool {
 		return true
 	}
 	x.leaves(&e)
+	x.sendQuery(&e, text, size, head)
+	return true
+}
+
+// sendQuery sends a simple query of that effect, of which a head goes ahead.
+func (x *exchange) sendQuery(e *effect, text []byte, size, head int) {
+	x.send()
+	changed := head > 0
+	if changed {
+		text = x.revive(text, head)
+		e.resets = x.effectOfText(text).resets
+	}
 	var steps []step
-	if x.follows(kinds) {
+	if x.follows(e.kinds) {
 		steps = stepsOf(text)
 	}
-	x.send()
 	if e.mentions != nil && x.status != wire.Failed && x.align(e.mentions, true) {
 		x.barrier = true // until it is seen that nothing of that has failed
 	}
@@ -264,18 +279,20 @@ func (x *exchange) query(size int) bool {
 		x.aimText(text)
 	}
 	followed, added := e.followed(text, x.pool().lore.Load(), x.s.start)
-	if added == nil {
-		x.toUp.keep(size)
+	if added != nil {
+		text, changed = followed, true
+	}
+	if changed {
+		x.toUp.replace(size, size, func(out []byte) []byte { return wire.AppendQuery(out, text) })
 	} else {
-		x.toUp.replace(size, size, func(out []byte) []byte { return wire.AppendQuery(out, followed) })
+		x.toUp.keep(size)
 	}
 	// A simple query ends both the client's unnamed statement and the
 	// upstream's (PostgreSQL: exec_simple_query).
 	x.s.assumeUnnamed(nil)
 	x.up.Prepared.Unnamed = nil
 	x.due.push(answer{kind: 'Q', unnamed: true, pins: e.pins, added: added, steps: steps, frees: frees(e.mentions)})
-	x.barrier = x.barrier || kinds&mayCopy != 0 || x.unsettledListening()
-	return true
+	x.barrier = x.barrier || head > 0 || e.kinds&mayCopy != 0 || x.unsettledListening()
 }
 
 // forgetful are the kinds of statements after which others are prepared no more.

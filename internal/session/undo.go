@@ -63,7 +63,7 @@ func (x *exchange) failed() {
 	for range list {
 		x.due.pop()
 	}
-	if destroyed && !own {
+	if leads || destroyed && !own {
 		x.s.confirmUnnamed(nil)
 	}
 	if unnamed {
