@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
@@ -58,11 +57,7 @@ func TestNamesOfSQLAndOfTheProtocolAreOne(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			conn, err := pgconn.Connect(bounded(t), upstream)
-			if err != nil {
-				t.Fatal(err)
-			}
-			direct, through := hijack(t, conn), g.raw(t)
+			direct, through := rawDirect(t, upstream), g.raw(t)
 			for i, step := range steps {
 				want, got := direct.named(t, step), through.named(t, step)
 				if !slices.Equal(got, want) {
@@ -133,6 +128,8 @@ func (r *raw) named(t *testing.T, step string) (said []string) {
 	switch verb {
 	case "parse":
 		r.send(t, &pgproto3.Parse{Name: name, Query: "select '" + value + "'"}, &pgproto3.Sync{})
+	case "define":
+		r.send(t, &pgproto3.Parse{Name: name, Query: value}, &pgproto3.Sync{})
 	case "run":
 		r.send(t, &pgproto3.Bind{PreparedStatement: name}, &pgproto3.Execute{}, &pgproto3.Sync{})
 	case "close":
@@ -147,7 +144,9 @@ func (r *raw) named(t *testing.T, step string) (said []string) {
 		}
 		switch m := m.(type) {
 		case *pgproto3.DataRow:
-			said = append(said, string(m.Values[0]))
+			for _, v := range m.Values {
+				said = append(said, string(v))
+			}
 		case *pgproto3.CommandComplete:
 			said = append(said, string(m.CommandTag))
 		case *pgproto3.ErrorResponse:
@@ -158,5 +157,69 @@ func (r *raw) named(t *testing.T, step string) (said []string) {
 		case *pgproto3.ReadyForQuery:
 			return append(said, string(m.TxStatus))
 		}
+	}
+}
+
+// TestBodiesFindWhatTheirClientHasPrepared says the same to PostgreSQL and to weir,
+// where another client has given the names to other statements before.
+func TestBodiesFindWhatTheirClientHasPrepared(t *testing.T) {
+	t.Parallel()
+	alone, upstream := database(t), database(t)
+	g := open(t, upstream, poolOf(2))
+	other := g.raw(t)
+	for _, r := range []*raw{other, rawDirect(t, alone)} {
+		for _, sql := range []string{
+			"create table notes (note text)",
+			"create function runs() returns int language plpgsql as $$begin execute 'execute s0'; return 1; end$$",
+			"create function calls() returns int language sql as 'select runs()'",
+			"create view viewed as select calls()",
+			"create function frees() returns int language plpgsql as $$begin deallocate prepare s0; return 1; end$$",
+			"create function names() returns int language plpgsql as $$begin execute 'prepare s0 as select 1'; return 1; end$$",
+		} {
+			r.named(t, sql)
+		}
+	}
+	const insert, look = "define s0 insert into notes values ('mine') returning note", "select string_agg(note, ' ') from notes"
+	for name, steps := range map[string][]string{
+		"DO":                 {insert, "do $$begin execute 'execute s0'; end$$", "do $$begin execute 'exec' || 'ute s0'; end$$", look, "run s0", "close s0", "do $$begin execute 'execute s0'; end$$", look},
+		"a function":         {insert, "select runs()", look, "begin", "select calls()", "select from viewed", "commit", look, "close s0", "select runs()"},
+		"extended":           {insert, "define s1 select calls()", "run s1", "begin", "run s1", "commit", look, "close s0", "run s1", insert, "run s1", look},
+		"absent":             {"select runs()", "do $$begin execute 'execute s0'; end$$", "begin", "select calls()", "rollback; select calls()"},
+		"what it frees":      {insert, "do $$begin execute 'deallocate s0'; end$$", "run s0", insert, "select frees()", "run s0", "select frees()", "parse s0 new", "run s0"},
+		"what it names":      {insert, "select names()", "run s0", "close s0", "select names()", "parse s0 new", "execute s0", "close s0", "select names()"},
+		"all":                {insert, "do $$begin execute 'deallocate all'; end$$", "run s0", "do $$begin execute 'execute s0'; end$$"},
+		"what the body made": {"do $$begin execute 'prepare s0 as select 1'; execute 'execute s0'; end$$", "execute s0"},
+	} {
+		for _, step := range []string{"begin", "define s0 insert into notes values ('theirs')", "execute s0", "rollback", "close s0"} {
+			other.named(t, step)
+		}
+		direct, through := rawDirect(t, alone), g.raw(t)
+		for i, step := range append([]string{"truncate notes"}, steps...) {
+			want, got := direct.named(t, step), through.named(t, step)
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: %q after %q: %q through weir, %q directly", name, step, steps[:max(i-1, 0)], got, want)
+				break
+			}
+		}
+		_, _ = direct.Close(), through.Close()
+	}
+}
+
+// TestNoBodyRunsWhatAnotherHasPrepared lets a body that makes names up run all that
+// pg_prepared_statements lists.
+func TestNoBodyRunsWhatAnotherHasPrepared(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), poolOf(1))
+	owner, other := g.raw(t), g.raw(t)
+	owner.named(t, "create table notes (note text)")
+	owner.named(t, "define s0 insert into notes values ('mine')")
+	const runAll = `do $$declare n text; begin for n in select name from pg_prepared_statements where statement ~ 'mine' and name <> '' loop execute 'execute ' || quote_ident(n); end loop; end$$`
+	for _, sql := range []string{runAll, "parse  x", "define u " + runAll, "run u"} {
+		other.named(t, sql)
+	}
+	_ = other.Close()
+	owner.named(t, "run s0")
+	if got := owner.named(t, "select count(*) from notes"); got[0] != "1" {
+		t.Errorf("the statement of one client has run %s times, want 1", got[0])
 	}
 }

@@ -49,6 +49,8 @@ const (
 type Effect struct {
 	Leaves   Leaves
 	Settings []string // those whose names are written out, in lower case
+	// Statements are the names of prepared ones that it runs, makes or removes.
+	Statements []string
 }
 
 // Empty reports whether nothing is left.
@@ -57,15 +59,22 @@ func (e Effect) Empty() bool { return e.Leaves == 0 }
 // With returns what is left by one or the other.
 func (e Effect) With(other Effect) Effect {
 	e.Leaves |= other.Leaves
-	for _, name := range other.Settings {
-		if !slices.Contains(e.Settings, name) {
-			e.Settings = append(slices.Clip(e.Settings), name)
+	e.Settings = union(e.Settings, other.Settings)
+	e.Statements = union(e.Statements, other.Statements)
+	return e
+}
+
+// union returns a list with what is only in another one.
+func union(list, other []string) []string {
+	for _, name := range other {
+		if !slices.Contains(list, name) {
+			list = append(slices.Clip(list), name)
 		}
 	}
-	return e
+	return list
 }
 
 // equal reports whether two effects are the same, of which one has all of the other.
 func (e Effect) equal(other Effect) bool {
-	return e.Leaves == other.Leaves && len(e.Settings) == len(other.Settings)
+	return e.Leaves == other.Leaves && len(e.Settings) == len(other.Settings) && len(e.Statements) == len(other.Statements)
 }

@@ -18,6 +18,7 @@ func (r *reader) execute(i int) {
 	}
 	if !r.procedural {
 		r.code.Leaves |= Executes | Objects | Sets
+		r.statement(i + 1)
 		return
 	}
 	text, ok := r.expression(i + 1)
@@ -26,6 +27,18 @@ func (r *reader) execute(i int) {
 		return
 	}
 	r.include(text)
+}
+
+// statement notes the name of a prepared statement at i.
+func (r *reader) statement(i int) {
+	if i >= len(r.list) || r.list[i].Name == "" {
+		return
+	}
+	if r.list[i].Name == hidden {
+		r.code.Leaves |= Unknowable
+		return
+	}
+	r.code.Statements = union(r.code.Statements, []string{strings.Clone(r.list[i].Name)})
 }
 
 // expression puts the text together that stands from i on.

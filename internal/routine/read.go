@@ -134,7 +134,13 @@ func (r *reader) keyword(i int, word string) {
 		if name, _ := r.setting(i + 1); name != "" {
 			r.sets(name)
 		}
-	case "discard", "deallocate", "prepare", "listen", "unlisten":
+	case "deallocate", "prepare":
+		r.code.Leaves |= Objects | Sets
+		if word == "deallocate" && r.word(i+1) == "prepare" {
+			i++
+		}
+		r.statement(i + 1)
+	case "discard", "listen", "unlisten":
 		r.code.Leaves |= Objects | Sets
 	case "hold":
 		if r.word(i-1) == "with" {

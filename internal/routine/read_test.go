@@ -70,3 +70,20 @@ func TestBodiesAreReadForWhatTheyLeaveBehind(t *testing.T) {
 		t.Errorf("a function in Perl leaves %b", got.Leaves)
 	}
 }
+
+func TestBodiesAreReadForPreparedStatements(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string][]string{
+		"begin execute 'execute s0'; execute 'exec' || 'ute \"S 1\" (1)'; end": {"s0", "S 1"},
+		"begin deallocate prepare s0; execute 'deallocate s1'; end":            {"s0", "s1"},
+		"begin execute 'prepare s0 as select 1'; end":                          {"s0"},
+		"begin execute 'select 1'; end":                                        nil,
+	} {
+		if got := routine.Read("plpgsql", body).Statements; !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", body, got, want)
+		}
+	}
+	if got := routine.Read("plpgsql", "begin execute 'execute ' || quote_ident(x); end"); got.Leaves&routine.Unknowable == 0 {
+		t.Errorf("a name that is not known is certain to leave only %b", got.Leaves)
+	}
+}

@@ -29,6 +29,10 @@ func (e *effect) addRoutine(r routine.Effect) {
 	if r.Leaves&(routine.Objects|routine.Unknowable|routine.Executes) != 0 {
 		e.pins, e.unpins = e.pins|opaque, provable
 	}
+	for _, name := range r.Statements {
+		e.mentions = append(e.mentions, sqltext.Mention{Kind: sqltext.Execute, Name: name})
+	}
+	e.anyStatement = e.anyStatement || r.Leaves&routine.Unknowable != 0
 	for _, row := range leftByRoutines {
 		if r.Leaves&row.leaves != 0 {
 			e.pins |= row.reasons
@@ -145,6 +149,7 @@ func (x *exchange) withRoutines(e *effect, text []byte) *effect {
 	more := *e
 	more.hidden = slices.Clip(more.hidden)
 	more.guarded = slices.Clip(more.guarded)
+	more.mentions = slices.Clip(more.mentions)
 	c := x.pool().catalog.current.Load()
 	words, ok := sqltext.Words(text)
 	native := x.up != nil && x.up.Params["client_encoding"] == x.up.Params["server_encoding"]

@@ -47,12 +47,13 @@ type effect struct {
 	calls []string       // names that code in it mentions, beside its own
 	made  routine.Effect // what routines leave that it makes
 
-	mentions []sqltext.Mention // the prepared statements that it names
+	mentions     []sqltext.Mention // the prepared statements that it names
+	anyStatement bool              // it may run prepared statements whose names it makes up
 }
 
 // unread is the effect of a text that is too long to be read whole, or that cannot
 // be read with certainty.
-var unread = effect{kinds: 1 << sqltext.Unknown, sets: true, touches: true, pins: unclear, unpins: provable, hinges: anyhow, rereads: true, uses: true, reads: true, anybody: true, makes: true, defines: true}
+var unread = effect{kinds: 1 << sqltext.Unknown, sets: true, touches: true, pins: unclear, unpins: provable, hinges: anyhow, rereads: true, uses: true, reads: true, anybody: true, makes: true, defines: true, anyStatement: true}
 
 // touching are the kinds that change settings.
 const touching = 1<<sqltext.Set | 1<<sqltext.Reset | 1<<sqltext.ResetAll | 1<<sqltext.SetCharacteristics

@@ -373,10 +373,9 @@ func (x *exchange) bind(size int) bool {
 	}
 	var e *effect
 	if st != nil {
-		if x.waitsForNames(&st.effect) {
+		if e = x.withMentioned(x.effectOf(st)); x.waitsForNames(e) {
 			return false
 		}
-		e = x.withMentioned(x.effectOf(st))
 	}
 	if st != nil && e.kinds&listenKind != 0 && x.awaitHub(wire.Bind, size) {
 		return true
@@ -402,9 +401,10 @@ func (x *exchange) bind(size int) bool {
 	}
 	x.send()
 	x.stray = x.stray && len(portal) > 0
-	was := x.notePortal(portal, st)
+	was := x.notePortal(portal, st, e)
 	if st != nil {
-		x.align(st.effect.mentions, false)
+		x.align(e.mentions, false)
+		x.dropOthersOf(e)
 	}
 	if other := x.aimBind(st, rest); other != nil {
 		st = other
@@ -472,9 +472,9 @@ type portalNote struct {
 
 // notePortal remembers a portal whose statement has to be noticed when it runs,
 // which may be in a later group of its transaction. It returns what to do should
-// the Bind fail, nil for nothing.
-func (x *exchange) notePortal(portal []byte, st *statement) *portalNote {
-	notices := st != nil && (st.effect.resets != nil || st.effect.rereads || x.follows(1<<st.kind) || st.forgets() || st.effect.mentions != nil || mayCopy&(1<<st.kind) != 0)
+// the Bind fail, nil for nothing. The effect is nil where st is.
+func (x *exchange) notePortal(portal []byte, st *statement, e *effect) *portalNote {
+	notices := st != nil && (st.effect.resets != nil || st.effect.rereads || x.follows(1<<st.kind) || st.forgets() || e.mentions != nil || mayCopy&(1<<st.kind) != 0)
 	if !notices && len(x.portals) == 0 {
 		return nil
 	}

@@ -36,7 +36,7 @@ func (x *exchange) probe() (reasons, error) {
 			shown |= 1 << i
 		}
 	}
-	if count, ok := rows[preparedKey]; ok && err == nil && count != strconv.Itoa(x.up.Prepared.Len()) {
+	if count, ok := rows[preparedKey]; ok && err == nil && count != strconv.Itoa(x.up.Prepared.Count()) {
 		err = x.recount()
 	}
 	return shown, err
@@ -56,6 +56,15 @@ func (x *exchange) recount() error {
 	gone := x.up.Prepared.Retain(func(s *upstream.Statement) bool { return rows[s.Name] != "" })
 	if x.up.Prepared.Len() == 0 && len(gone) > 0 {
 		x.s.forgetAll() // DEALLOCATE ALL
+	}
+	for name, s := range x.up.Prepared.Aliases {
+		if rows[strings.ToLower(name)] != "" { // rowsFrom's keys
+			continue
+		}
+		x.up.Prepared.SetAlias(name, nil)
+		if p := x.s.named[name]; p != nil && &p.Statement == s {
+			x.s.forgetNamed(name)
+		}
 	}
 	for _, s := range gone {
 		for name, own := range x.s.named {

@@ -275,6 +275,7 @@ func (x *exchange) sendQuery(e *effect, text []byte, size, head int) {
 	if e.mentions != nil && x.status != wire.Failed && x.align(e.mentions, true) {
 		x.barrier = true // until it is seen that nothing of that has failed
 	}
+	x.dropOthersOf(e)
 	if e.signals {
 		x.aimText(text)
 	}
@@ -330,8 +331,11 @@ func (x *exchange) execute(size int) bool {
 		return true
 	}
 	st := x.portals[string(portal)]
-	if st != nil && x.waitsForNames(&st.effect) {
-		return false
+	var e *effect
+	if st != nil {
+		if e = x.withMentioned(x.effectOf(st)); x.waitsForNames(e) {
+			return false
+		}
 	}
 	x.executes()
 	x.send()
@@ -342,9 +346,9 @@ func (x *exchange) execute(size int) bool {
 		x.noteRereads(&st.effect)
 	}
 	var freed []string
-	if st != nil && st.effect.mentions != nil {
-		x.align(st.effect.mentions, false)
-		freed = frees(x.withMentioned(&st.effect).mentions)
+	if st != nil && e.mentions != nil {
+		x.align(e.mentions, false)
+		freed = frees(e.mentions)
 	}
 	x.toUp.keep(size)
 	x.due.push(answer{kind: 'E', st: st, frees: freed})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/weir-pg/weir/internal/sqlstate"
 	"github.com/weir-pg/weir/internal/sqltext"
+	"github.com/weir-pg/weir/internal/upstream"
 	"github.com/weir-pg/weir/internal/wire"
 )
 
@@ -87,7 +88,7 @@ func (e *effect) join(o *effect) {
 	e.makes, e.unbound, e.defines = e.makes || o.makes, e.unbound || o.unbound, e.defines || o.defines
 	e.into = e.into || o.into
 	e.calls, e.made = slices.Concat(e.calls, o.calls), e.made.With(o.made)
-	e.mentions = slices.Concat(e.mentions, o.mentions)
+	e.mentions, e.anyStatement = slices.Concat(e.mentions, o.mentions), e.anyStatement || o.anyStatement
 }
 
 // waitsForNames has a message wait that names prepared statements in SQL, as long
@@ -147,6 +148,24 @@ func (x *exchange) dropAlias(name string) {
 	}
 	x.due.push(answer{kind: 'C', fate: swallowed, alias: name, had: had})
 	x.toUp.insert(func(out []byte) []byte { return wire.AppendTarget(out, wire.Close, wire.Statement, name) })
+}
+
+// dropOthersOf has the upstream have no statement of another client's, in front of code
+// that makes up the names of those that it runs: it could have read them. The client
+// keeps the upstream then.
+func (x *exchange) dropOthersOf(e *effect) {
+	if !e.anyStatement || x.status == wire.Failed || (x.s.pinned()|x.remains.left)&unclear != 0 {
+		return
+	}
+	own := make(map[*upstream.Statement]bool)
+	for _, p := range x.s.named {
+		own[&p.Statement] = true
+	}
+	for name, st := range x.up.Prepared.All {
+		if !own[st] {
+			x.dropAlias(name)
+		}
+	}
 }
 
 // undoAlias takes back what align has done, of which a message failed or was

@@ -118,6 +118,9 @@ func (p *Prepared) SetAlias(name string, s *Statement) {
 	p.aliases[name], p.aliased = s, true
 }
 
+// Count returns how many statements with names the upstream has.
+func (p *Prepared) Count() int { return len(p.entries) + len(p.aliases) }
+
 // Aliased reports whether there were further names since the last Clear.
 func (p *Prepared) Aliased() bool { return p.aliased }
 
@@ -125,6 +128,16 @@ func (p *Prepared) Aliased() bool { return p.aliased }
 func (p *Prepared) Aliases(yield func(string, *Statement) bool) {
 	for name, s := range p.aliases {
 		if !yield(name, s) {
+			return
+		}
+	}
+}
+
+// All yields the statements that the upstream has by their own names. What is yielded
+// may be removed meanwhile.
+func (p *Prepared) All(yield func(string, *Statement) bool) {
+	for s := range p.entries {
+		if !yield(s.Name, s) {
 			return
 		}
 	}
