@@ -45,6 +45,14 @@ func TestNamesOfSQLAndOfTheProtocolAreOne(t *testing.T) {
 			"begin", "select 1/0", "prepare transaction 'x'; execute s0", "execute s0", "begin", "select 1/0", "rollback; reset datestyle; execute s0; show datestyle",
 			"parse  unnamed", "begin", "select 1/0", "rollback to a; execute s0", "run ", "rollback",
 		},
+		"what executes another is described": {
+			"parse s0 protocol", "define e execute s0", "describe e", "run e", "close s0", "describe e", "run e", "portal e s0", "parse s0 again", "describe e", "portal e s0", "run e", "portal e s0",
+			"define e2 execute nobody", "describe e2", "portal e2 nobody", "parse nobody late", "describe e2", "run e2", "close nobody", "describe e2",
+			"define s1 insert into pg_class select from pg_class where false", "define e3 execute s1", "describe e3", "close s1", "describe e3",
+			"parse s0 third", "define e4 explain execute s0", "describe e4", "define  execute s0", "describe ", "deallocate s0", "describe e4", "describe ", "run e4",
+			"prepare s0 as select 'sql'", "define e5 execute s0", "describe e5", "close s0", "describe e5", "describe e", "run e",
+			"parse s0 last", "begin", "describe e", "close s0", "describe e", "rollback",
+		},
 		"names like weir's by PREPARE": {
 			"parse s0 protocol", "run s0", "prepare weir_1 as select 'sql 1'", "prepare weir_2 as select 'sql 2'", "prepare weir_3 as select 'sql 3'", `prepare "weir_=" as select 'sql ='`, `prepare "weir_!" as select 'sql !'`,
 			"run s0", "parse s1 one", "run s1", "parse s2 two", "run s2", "execute weir_1", "execute weir_2", `execute "weir_="`, "run weir_3", "set datestyle = german", "parse s2 again", "run s1",
@@ -132,6 +140,10 @@ func (r *raw) named(t *testing.T, step string) (said []string) {
 		r.send(t, &pgproto3.Parse{Name: name, Query: value}, &pgproto3.Sync{})
 	case "run":
 		r.send(t, &pgproto3.Bind{PreparedStatement: name}, &pgproto3.Execute{}, &pgproto3.Sync{})
+	case "describe":
+		r.send(t, &pgproto3.Describe{ObjectType: 'S', Name: name}, &pgproto3.Sync{})
+	case "portal":
+		r.send(t, &pgproto3.Bind{PreparedStatement: name}, &pgproto3.Close{ObjectType: 'S', Name: value}, &pgproto3.Describe{ObjectType: 'P'}, &pgproto3.Sync{})
 	case "close":
 		r.send(t, &pgproto3.Close{ObjectType: 'S', Name: name}, &pgproto3.Sync{})
 	default:
@@ -147,6 +159,12 @@ func (r *raw) named(t *testing.T, step string) (said []string) {
 			for _, v := range m.Values {
 				said = append(said, string(v))
 			}
+		case *pgproto3.RowDescription:
+			if verb == "describe" || verb == "portal" {
+				said = append(said, fmt.Sprint("columns ", len(m.Fields)))
+			}
+		case *pgproto3.NoData:
+			said = append(said, "no data")
 		case *pgproto3.CommandComplete:
 			said = append(said, string(m.CommandTag))
 		case *pgproto3.ErrorResponse:

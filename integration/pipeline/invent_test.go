@@ -213,9 +213,10 @@ func (m maker) text() string {
 	case n < 50:
 		return m.of("deallocate s0", "deallocate s1", "deallocate s0; select 5", "select 4; deallocate s1; select 1/0", "deallocate all", "discard all", "deallocate nobody")
 	case n < 53:
-		return m.of("execute s0", "execute s1", "execute s2 (1)", "explain (costs off) execute s0", "create table if not exists made as execute s0", "execute s0; execute s1", "select 3; execute s0")
+		return m.of("execute s0", "execute s1", "execute s2 (1)", "explain (costs off) execute s0", "create table if not exists made as execute s0", "execute s0; execute s1", "select 3; execute s0",
+			"rollback; execute s0", "rollback to a; execute s1", "commit; execute s0; select 9", "rollback; deallocate s0; execute s0", "do $$ begin execute 'execute s0'; end $$")
 	case n < 55:
-		return m.of("prepare s0 as select 'sql'", "prepare s1 as select 'sql 1'", "prepare s2 (int) as select $1", "prepare s0 as select 'sql'; execute s0")
+		return m.of("prepare s0 as select 'sql'", "prepare s1 as select 'sql 1'", "prepare s2 (int) as select $1", "prepare s0 as select 'sql'; execute s0", "prepare weir_1 as select 'sql'", "execute weir_1")
 	case n < 57:
 		return m.of("select 1; select 2", "select 1; select 1/0; select 2", "begin; select 1; commit", "begin; select 1/0", "rollback; select 8")
 	case n < 58:

@@ -18,7 +18,7 @@ import (
 //     client must not get them where it still expects the old ones, so this is
 //     healed only if the columns are the ones it last saw, or if it asks in the
 //     same group what they are.
-//   - 26000 for a statement that the client has: somebody removed it from the
+//   - 26000 that names a statement which the client has: somebody removed it from the
 //     upstream behind weir's back.
 //
 // Both outside a transaction block only, where nothing has happened yet, while
@@ -66,8 +66,10 @@ func (x *exchange) healable(a *answer, code sqlstate.Code, body []byte) bool {
 	if !planChanged(code, body) && code != sqlstate.InvalidStatementName {
 		return false
 	}
-	named := a.st != nil && a.name != ""
-	return named && (a.kind == 'B' || a.kind == 'D') &&
+	if a.st == nil || !planChanged(code, body) && !bytes.Contains(wire.Field(body, wire.FieldMessage), []byte(a.st.Name)) {
+		return false // it is about another statement, which this one executes
+	}
+	return a.name != "" && (a.kind == 'B' || a.kind == 'D') &&
 		!x.healed && !x.inBlock() && !x.answering &&
 		x.due.groups() == 1 && x.due.list[len(x.due.list)-1].kind == 'S' &&
 		x.toUp.replayable()

@@ -113,7 +113,10 @@ func (x *exchange) parseUnnamed(m wire.ParseMessage, st *statement, size int) {
 func (x *exchange) statementFor(m wire.ParseMessage) *statement {
 	kind := sqltext.First(m.Text).Kind
 	if x.unsure() && unaffected&(1<<kind) == 0 || naming&(1<<kind) != 0 && sqltext.Mentions(m.Text) != nil {
-		return x.s.env.dictionary.private(m.Text, m.OIDs, x.s.meaning, x.quoting())
+		st := x.s.env.dictionary.passing(m.Text, m.OIDs, x.s.meaning, x.quoting())
+		st.targets = x.targetsOf(st)
+		x.s.env.dictionary.charge(st)
+		return st
 	}
 	return x.s.env.dictionary.intern(m.Text, m.OIDs, x.s.meaning, x.quoting())
 }
@@ -291,6 +294,7 @@ func (x *exchange) ensure(st *statement) {
 	}
 	x.pool().stats.Parses.Add(x.shard(), 1)
 	back := x.asPrepared(st)
+	x.layTargets(st)
 	x.adds(st)
 	x.due.push(answer{kind: 'P', fate: swallowed, adds: true, st: st})
 	x.toUp.insert(func(out []byte) []byte {
@@ -299,6 +303,7 @@ func (x *exchange) ensure(st *statement) {
 	if back != "" {
 		x.runOwn(back)
 	}
+	x.liftTargets(st)
 }
 
 // someStatement stands for an unnamed statement that the upstream may have and
@@ -320,6 +325,7 @@ func (x *exchange) ensureUnnamed() {
 	case st != nil && x.up.Prepared.Unnamed != &st.Statement:
 		x.pool().stats.Parses.Add(x.shard(), 1)
 		back := x.asPrepared(st)
+		x.layTargets(st)
 		x.up.Prepared.Unnamed = &st.Statement
 		x.s.unnamedSpan = x.s.span
 		x.due.push(answer{kind: 'P', fate: swallowed, unnamed: true, st: st})
@@ -329,6 +335,7 @@ func (x *exchange) ensureUnnamed() {
 		if back != "" {
 			x.runOwn(back)
 		}
+		x.liftTargets(st)
 	}
 }
 
@@ -505,9 +512,16 @@ func (x *exchange) describe(size int) bool {
 		return true
 	}
 	if kind != wire.Statement {
+		bound := x.portals[string(name)]
+		if bound != nil && x.waitsForNames(&bound.effect) {
+			return false
+		}
 		x.send()
 		if x.stray && len(name) == 0 {
 			x.dropStray()
+		}
+		if bound != nil {
+			x.align(bound.effect.mentions, false)
 		}
 		x.toUp.keep(size)
 		x.due.push(answer{kind: 'D'})

@@ -132,6 +132,48 @@ func (x *exchange) align(names []sqltext.Mention, query bool) (prepared bool) {
 	return prepared
 }
 
+// targetsOf returns the statements that st executes and the client has now.
+func (x *exchange) targetsOf(st *statement) (list []upstream.Statement) {
+	for _, m := range st.effect.mentions {
+		if p := x.s.named[m.Name]; p != nil && m.Kind == sqltext.Execute && !p.unseen {
+			list = append(list, upstream.Statement{Name: m.Name, Text: p.Text, OIDs: p.OIDs})
+		}
+	}
+	return list
+}
+
+// layTargets has the upstream know, for the next Parse, the statements that st executes
+// as they were when the client prepared it: PostgreSQL works out then what st returns,
+// and later only says 26000 where one of them is there no more (UtilityTupleDescriptor
+// in utility.c, FetchStatementTargetList in pquery.c).
+func (x *exchange) layTargets(st *statement) {
+	if st.targets == nil || x.status == wire.Failed || x.mayHavePrepared() {
+		return
+	}
+	for i := range st.targets {
+		t := &st.targets[i]
+		x.dropAlias(t.Name)
+		x.up.Prepared.SetAlias(t.Name, t)
+		x.due.push(answer{kind: 'P', fate: swallowed, alias: t.Name})
+		x.toUp.insert(func(out []byte) []byte { return wire.AppendParse(out, t.Name, t.Text, []byte(t.OIDs)) })
+	}
+}
+
+// liftTargets makes the names stand for what they are to the client now.
+func (x *exchange) liftTargets(st *statement) {
+	if st.targets == nil {
+		return
+	}
+	for i := range st.targets {
+		if t := &st.targets[i]; x.up.Prepared.Alias(t.Name) == t {
+			x.dropAlias(t.Name)
+		}
+	}
+	if x.status != wire.Failed {
+		x.align(st.effect.mentions, false)
+	}
+}
+
 // dropAlias has the upstream have no statement of the protocol by that name.
 func (x *exchange) dropAlias(name string) {
 	had := x.up.Prepared.Alias(name)
@@ -241,4 +283,7 @@ func (x *exchange) parseReal(m wire.ParseMessage, st *statement, size int) {
 	x.up.Prepared.SetAlias(name, &st.Statement)
 	x.due.push(answer{kind: 'P', st: st, name: name, alias: name})
 	x.toUp.keep(size)
+	if st.effect.mentions != nil {
+		x.ensure(st) // what it executes may not be there any more later
+	}
 }

@@ -53,6 +53,10 @@ type statement struct {
 
 	targetName string // a name that the client uses twice
 
+	// targets are the statements that it executes as they were when it was prepared, by
+	// the client's names: what it returns is that of these. It is alone then.
+	targets []upstream.Statement
+
 	// Guarded by the dictionary's mu.
 	shared     bool       // it is in the dictionary
 	clients    int        // how many prepared it
@@ -64,6 +68,9 @@ func (s *statement) size() int {
 	size := statementSize + len(s.Text) + len(s.OIDs)
 	if len(s.key) != len(s.Text) {
 		size += len(s.key)
+	}
+	for i := range s.targets {
+		size += statementSize + len(s.targets[i].Text) + len(s.targets[i].OIDs)
 	}
 	return size
 }
@@ -152,10 +159,15 @@ func keyOf(text []byte) []byte {
 // private returns a statement for one client alone, charged to it until release.
 func (d *Dictionary) private(text, oids []byte, meaning string, r quoting) *statement {
 	s := d.passing(text, oids, meaning, r)
+	d.charge(s)
+	return s
+}
+
+// charge charges a client with what passing has returned.
+func (d *Dictionary) charge(s *statement) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.chargeLocked(s)
-	return s
 }
 
 // passing returns a statement for one Bind, charged to nobody.
@@ -197,6 +209,7 @@ func (d *Dictionary) copyOf(st *statement) *statement {
 		meaning:   st.meaning,
 		quoting:   st.quoting,
 		key:       st.Text,
+		targets:   st.targets,
 		alone:     true,
 		clients:   1,
 	}
