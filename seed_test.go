@@ -3,6 +3,7 @@
 package weir_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -34,6 +35,8 @@ func TestSeriesOfASeedIsItsClientsAlone(t *testing.T) {
 		"do, dynamic":        {"do $$begin execute 'set local seed = 0.5'; end$$"},
 		"do, setseed":        {"do $$begin perform setseed(0.5); end$$"},
 		"procedure":          {"create procedure pg_temp.p() language sql as 'set local seed = 0.5'", "call pg_temp.p()"},
+		"prepared":           {"prepare p (text, text) as select set_config($1, $2, true)", "execute p ('seed', '0.5')", "deallocate p"},
+		"prepared, then set": {"prepare p (text) as select set_config($1, '0.5', false)", "begin; execute p ('Se' || 'ed'); deallocate p; rollback"},
 		"set and then reset": {"set seed = 0.5; reset seed; reset all"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -77,6 +80,39 @@ func TestSeedByAParameterPins(t *testing.T) {
 	}
 	if got := ask(t, one, seeded); got != "t" {
 		t.Error("the client has not its series")
+	}
+}
+
+// EXECUTE gives the name to what the protocol has prepared. What it has set is gone
+// with its client.
+func TestSettingsByExecuteStayWithTheirClient(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	g := open(t, url, poolOf(1))
+	for _, last := range []string{"true", "false"} {
+		for name, steps := range map[string][]string{
+			"of the protocol": {"define p select set_config($1, $2, " + last + ")", "execute p ('seed', '0.5')", "close p"},
+			"in a body":       {"define p select set_config($1, $2, " + last + ")", "do $$begin execute 'execute p (''seed'', ''0.5'')'; end$$", "close p"},
+			"of SQL":          {"prepare p (text, text) as select set_config($1, $2, " + last + ")", "execute p ('seed', '0.5')", "deallocate p"},
+			"a role":          {"prepare p (text, text) as select set_config($1, $2, " + last + ")", "execute p ('role', 'pg_monitor')", "deallocate p"},
+			"a role, both":    {"define p select set_config($1, $2, " + last + ")", "execute p ('role', 'pg_monitor')", "deallocate p", "select current_user"},
+		} {
+			direct, one := rawDirect(t, url), g.raw(t)
+			for _, step := range steps {
+				if want, got := direct.named(t, step), one.named(t, step); !slices.Equal(got, want) {
+					t.Errorf("%s: %s: %q, directly %q", name, step, got, want)
+				}
+			}
+			_, _ = direct.Close(), one.Close()
+			other := g.connect(t)
+			if got := ask(t, other, seeded); got != "f" {
+				t.Errorf("%s, %s: another client has the series", name, last)
+			}
+			if got := ask(t, other, "select current_user <> session_user"); got != "f" {
+				t.Errorf("%s, %s: another client has the role", name, last)
+			}
+			_ = other.Close(bounded(t))
+		}
 	}
 }
 

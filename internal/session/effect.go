@@ -94,6 +94,9 @@ func effectOf(text []byte, r quoting) effect {
 	}
 	if sum.Flags&sqltext.SetConfig != 0 {
 		e.addSetConfigs(text)
+		if e.maySeed && sum.Kinds.Has(sqltext.Prepare) {
+			e.pins |= functions // EXECUTE may give it the seed's name, in code too
+		}
 	}
 	e.signals = sum.Flags&sqltext.Signal != 0
 	if sum.Kinds&aboutDatabases != 0 {

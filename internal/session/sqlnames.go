@@ -79,6 +79,9 @@ func (e *effect) join(o *effect) {
 	e.hidden = slices.Concat(e.hidden, o.hidden)
 	e.guarded = slices.Concat(e.guarded, o.guarded)
 	e.pins, e.unpins = e.pins|o.pins, e.unpins|o.unpins
+	if o.maySeed {
+		e.pins |= functions // what is executed by SQL has its values there
+	}
 	e.tentative = e.tentative && o.tentative
 	e.notifies, e.signals = e.notifies || o.notifies, e.signals || o.signals
 	e.uses, e.reads, e.names, e.channels = e.uses || o.uses, e.reads || o.reads, e.names || o.names, e.channels || o.channels
