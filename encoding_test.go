@@ -3,8 +3,11 @@
 package weir_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/weir-pg/weir/internal/testpg"
 )
 
 // A value that is not ASCII is its client's in every encoding, also where the second
@@ -53,6 +56,57 @@ func TestValuesInEveryEncodingFollowTheirClient(t *testing.T) {
 			for _, s := range append(others, alone, one) {
 				s.close(t)
 			}
+		})
+	}
+}
+
+// A statement is prepared on another connection under the settings of then, whatever
+// bytes these are, and whether or not PostgreSQL shows them to who the client is now.
+func TestStatementsArePreparedElsewhereUnderAnySettings(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	testpg.Exec(t, url, "create function unseen(n text) returns text language sql as 'select set_config(n, ''x'', false)'; create view sets as select unseen('app.v')")
+	const statement = "select coalesce(current_setting('app.v', true), ''), current_setting('role'), current_setting('datestyle')"
+	for name, tt := range map[string]struct{ before, after []string }{
+		"GBK":           {[]string{"set client_encoding = 'GBK'", "set app.v = '\x95\x5c'"}, []string{"set datestyle = 'German'"}},
+		"from SJIS":     {[]string{"set client_encoding = 'SJIS'", "set app.v = '\x95\x5c'"}, []string{"set client_encoding = 'UTF8'"}},
+		"to SJIS":       {nil, []string{"set client_encoding = 'SJIS'", "set app.v = '\x95\x5c'"}},
+		"LATIN1":        {[]string{"set client_encoding = 'LATIN1'", "set app.v = '\xe9'"}, []string{"set app.v = 'other'"}},
+		"no such there": {[]string{"set app.v = '表'", "set client_encoding = 'LATIN1'"}, []string{"set datestyle = 'German'"}},
+		"unknown":       {[]string{"set client_encoding = 'GBK'", "set app.v = '\x95\x5c'"}, []string{"select * from sets"}},
+		"another's":     {[]string{"set dynamic_library_path = '/x'", "set datestyle = 'German'"}, []string{"set role pg_read_all_stats", "select * from sets", "reset role"}},
+		"another's too": {[]string{"set role pg_read_all_stats"}, []string{"reset role", "set dynamic_library_path = '/x'", "set role pg_signal_backend", "select * from sets", "reset role"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := open(t, url, poolOf(2))
+			var lists [2]string
+			for i, at := range []string{url, g.url()} {
+				one := g.settler(t, at).conn
+				run := func(sql string) {
+					r := one.ExecParams(bounded(t), sql, nil, nil, nil, nil).Read()
+					again := one.ExecPrepared(bounded(t), "s", nil, nil, nil).Read()
+					lists[i] += fmt.Sprintf("%s: %q %v, %q %v\n", sql, r.Rows, r.Err, again.Rows, again.Err)
+				}
+				for _, sql := range tt.before {
+					if err := one.ExecParams(bounded(t), sql, nil, nil, nil, nil).Read().Err; err != nil {
+						t.Fatal(err)
+					}
+				}
+				if _, err := one.Prepare(bounded(t), "s", statement, nil); err != nil {
+					t.Fatal(err)
+				}
+				for _, sql := range append(tt.after, "select current_setting('dynamic_library_path')") {
+					run(sql)
+				}
+				if err := one.Close(bounded(t)); err != nil {
+					t.Error(err)
+				}
+			}
+			if lists[0] != lists[1] {
+				t.Errorf("through weir\n%sdirectly\n%s", lists[1], lists[0])
+			}
+			g.balanced(t)
 		})
 	}
 }

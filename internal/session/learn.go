@@ -170,8 +170,7 @@ func (x *exchange) inquire(hidden []string, start Settings) (map[string]string, 
 	sql.WriteString(ownTransaction)
 	sql.WriteString(strings.NewReplacer("$1", strings.Join(limits, ","), "$2", x.maySet()).Replace(limitsQuery + settingsQuery))
 	x.addGuarded(&sql)
-	slices.Sort(hidden)
-	for _, name := range slices.Compact(hidden) {
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(hidden))) { // of a copy, the caller asks again if this fails
 		quoted := quoteValue(name)
 		sql.WriteString(" UNION ALL SELECT " + quoted + ", CASE WHEN " + followsIf("v") + " THEN v END," +
 			" pg_catalog.octet_length(v) FROM pg_catalog.current_setting(" + quoted + ", true) v")

@@ -32,7 +32,7 @@ const keptPrefix = "weir."
 // asPrepared gives the upstream, as far as the next Parse, the settings under which
 // st was prepared. It returns the SQL that ends that, "" where nothing differs.
 func (x *exchange) asPrepared(st *statement) (back string) {
-	unknown := x.varied || x.changes.touched || x.s.pinned()&(parameters|opaque) != 0
+	unknown := x.varied || x.changes.touched || x.s.pinned()&(parameters|opaque|unfollowed) != 0
 	if st.meaning == x.s.meaning && !unknown || unaffected&(1<<st.kind) != 0 || x.status == wire.Failed {
 		return ""
 	}
@@ -41,7 +41,7 @@ func (x *exchange) asPrepared(st *statement) (back string) {
 		x.runOwn(localSettings(here, there))
 		return localSettings(there, here)
 	}
-	names := slices.Concat(parsed, x.changes.hidden)
+	names := slices.Concat(parsed, x.changes.hidden, x.changes.guarded, x.changes.long)
 	for _, s := range [...]Settings{there, here} {
 		for name := range s.each {
 			names = append(names, name)
@@ -50,14 +50,15 @@ func (x *exchange) asPrepared(st *statement) (back string) {
 	names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(identity[:], name) })
 	slices.Sort(names)
 	names = slices.Compact(names)
-	x.runOwn(keepSettings(names, there))
-	return keptSettings(names)
+	l := x.pool().lore.Load()
+	x.runOwn(l.keepSettings(names, there))
+	return l.keptSettings(names)
 }
 
 // localSettings returns the SQL that takes a transaction from some settings to
 // others. As in script.full, who one is ends first and begins last.
 func localSettings(from, to Settings) string {
-	l := localScript{sql: []byte("SELECT ")}
+	l := localScript{sql: []byte("SELECT "), encoding: to.encoding()}
 	_, before := from.anonymous()
 	_, after := to.anonymous()
 	same := maps.Equal(before, after)
@@ -74,7 +75,7 @@ func localSettings(from, to Settings) string {
 			return string(l.sql)
 		case slices.Contains(identity[:], name):
 		case wanted:
-			l.set(name, quoteValue(value))
+			l.set(name, l.value(value))
 		default:
 			l.set(name, null)
 		}
@@ -82,50 +83,97 @@ func localSettings(from, to Settings) string {
 }
 
 // keepSettings returns the SQL that keeps what is in force, and takes the
-// transaction to some settings.
-func keepSettings(names []string, to Settings) string {
-	l := localScript{sql: []byte("SELECT ")}
-	for _, name := range slices.Concat(names, identity[:]) {
-		l.set(keptPrefix+name, "pg_catalog.concat('=',pg_catalog.current_setting("+quoteValue(name)+",true))")
+// transaction to some settings. Who the session is ends before anything else is
+// read: it may not be shown what it has set as somebody else. What the login is not
+// shown either stays as it is.
+func (l *lore) keepSettings(names []string, to Settings) string {
+	s := localScript{sql: []byte("SELECT "), encoding: to.encoding()}
+	for _, name := range identity {
+		s.set(keptPrefix+name, "pg_catalog.concat('=',pg_catalog.current_setting("+quoteValue(name)+",true))")
 	}
-	l.anybody()
+	s.anybody()
 	for _, name := range names {
-		if value, ok := to.get(name); ok {
-			l.set(name, quoteValue(value))
+		if l.shows(name) {
+			s.set(keptPrefix+name, "pg_catalog.concat('=',pg_catalog.current_setting("+quoteValue(name)+",true))")
 		} else {
-			l.set(name, null)
+			s.set(keptPrefix+name, "(SELECT pg_catalog.concat('=',s.setting) FROM pg_catalog.pg_settings s WHERE pg_catalog.lower(s.name) OPERATOR(pg_catalog.=)"+quoteValue(name)+")")
 		}
 	}
-	l.identify(to)
-	return string(l.sql)
+	for _, name := range names {
+		value := null
+		if v, ok := to.get(name); ok {
+			value = s.value(v)
+		}
+		if l.shows(name) {
+			s.set(name, value)
+		} else {
+			s.setKept(name, value)
+		}
+	}
+	s.identify(to)
+	return string(s.sql)
 }
 
 // keptSettings returns the SQL that takes the transaction back.
-func keptSettings(names []string) string {
-	l := localScript{sql: []byte("SELECT ")}
-	l.anybody()
-	for _, name := range slices.Concat(names, identity[:]) {
-		l.set(name, "pg_catalog.substr(pg_catalog.current_setting("+quoteValue(keptPrefix+name)+"),2)")
+func (l *lore) keptSettings(names []string) string {
+	s := localScript{sql: []byte("SELECT ")}
+	s.anybody()
+	for _, name := range names {
+		if l.shows(name) {
+			s.set(name, kept(name))
+		} else {
+			s.setKept(name, kept(name))
+		}
 	}
-	return string(l.sql)
+	for _, name := range identity {
+		s.set(name, kept(name))
+	}
+	return string(s.sql)
 }
 
-// localScript is a SELECT that changes settings for the transaction.
+// kept is an expression for what a setting was.
+func kept(name string) string {
+	return "pg_catalog.substr(pg_catalog.current_setting(" + quoteValue(keptPrefix+name) + "),2)"
+}
+
+// shows reports whether PostgreSQL shows a setting to everybody.
+func (l *lore) shows(name string) bool { return isHidden(name) || l != nil && l.free[name] }
+
+// localScript is a SELECT that changes settings for the transaction. It returns none
+// of their values, for which the client's encoding may have no letters.
 type localScript struct {
-	sql []byte
-	any bool
+	sql      []byte
+	any      bool
+	encoding string // of the values
 }
 
 // null as a value is what a session begins with.
 const null = "NULL"
 
+// value is an expression for a value.
+func (l *localScript) value(v string) string {
+	s := script{encoding: l.encoding}
+	s.value(v)
+	return string(s.sql)
+}
+
 // set writes one setting, whose value is an expression.
 func (l *localScript) set(name, value string) {
+	l.comma()
+	l.sql = append(l.sql, "pg_catalog.set_config("+quoteValue(name)+","+value+",true) IS NULL"...)
+}
+
+// setKept is set where the setting was kept: where it was shown.
+func (l *localScript) setKept(name, value string) {
+	l.comma()
+	l.sql = append(l.sql, "CASE WHEN pg_catalog.current_setting("+quoteValue(keptPrefix+name)+") OPERATOR(pg_catalog.<>) '' THEN pg_catalog.set_config("+quoteValue(name)+","+value+",true) END IS NULL"...)
+}
+
+func (l *localScript) comma() {
 	if l.any {
 		l.sql = append(l.sql, ',')
 	}
 	l.any = true
-	l.sql = append(l.sql, "pg_catalog.set_config("+quoteValue(name)+","+value+",true)"...)
 }
 
 // anybody ends who the session is: else it may lack the right to set the rest.
@@ -138,7 +186,7 @@ func (l *localScript) anybody() {
 func (l *localScript) identify(s Settings) {
 	for _, name := range identity {
 		if value, ok := s.get(name); ok {
-			l.set(name, quoteValue(value))
+			l.set(name, l.value(value))
 		}
 	}
 }

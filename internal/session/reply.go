@@ -360,8 +360,8 @@ func (x *exchange) failure(size int) {
 		x.fake()
 		x.tell(a, body, size)
 	}
-	if a.kind == 'E' && a.fate == swallowed {
-		x.up.settings = unknownSettings // restore has failed
+	if a.kind == 'E' && a.fate == swallowed && x.s.pinned()&unfollowed == 0 {
+		x.up.settings = unknownSettings // restore has failed; what cannot follow is not touched, all was rolled back
 	}
 	x.listen.undo.failed = true
 	x.suspect(code)

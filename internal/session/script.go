@@ -180,20 +180,29 @@ func (s *script) give(name, value string, local bool) {
 	}
 }
 
-// config writes a call of set_config.
+// config writes a call of set_config, of which no value comes back that the
+// session's encoding may have no letters for.
 func (s *script) config(name, value string, local bool) {
 	s.add("pg_catalog.set_config(")
 	s.quote(name)
 	s.add(",")
-	if isASCII(value) {
-		s.quote(value)
-	} else {
-		s.decode(value)
-	}
+	s.value(value)
 	if local {
 		s.add(",true)")
 	} else {
 		s.add(",false)")
+	}
+	if !isASCII(value) {
+		s.add(" IS NULL")
+	}
+}
+
+// value writes an expression for a value.
+func (s *script) value(value string) {
+	if isASCII(value) {
+		s.quote(value)
+	} else {
+		s.decode(value)
 	}
 }
 
