@@ -73,6 +73,7 @@ func TestStatementsArePreparedElsewhereUnderAnySettings(t *testing.T) {
 		"to SJIS":       {nil, []string{"set client_encoding = 'SJIS'", "set app.v = '\x95\x5c'"}},
 		"LATIN1":        {[]string{"set client_encoding = 'LATIN1'", "set app.v = '\xe9'"}, []string{"set app.v = 'other'"}},
 		"no such there": {[]string{"set app.v = '表'", "set client_encoding = 'LATIN1'"}, []string{"set datestyle = 'German'"}},
+		"nor there":     {[]string{"set client_encoding = 'LATIN1'", "set app.v = '\xe9'", "set client_encoding = 'BIG5'"}, []string{"set datestyle = 'German'", "select 1", "set client_encoding = 'LATIN1'"}},
 		"unknown":       {[]string{"set client_encoding = 'GBK'", "set app.v = '\x95\x5c'"}, []string{"select * from sets"}},
 		"another's":     {[]string{"set dynamic_library_path = '/x'", "set datestyle = 'German'"}, []string{"set role pg_read_all_stats", "select * from sets", "reset role"}},
 		"another's too": {[]string{"set role pg_read_all_stats"}, []string{"reset role", "set dynamic_library_path = '/x'", "set role pg_signal_backend", "select * from sets", "reset role"}},

@@ -3,6 +3,7 @@
 package weir_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -129,5 +130,52 @@ func TestPrivilegeThatIsTakenAwayIsMissedByItsClientAlone(t *testing.T) {
 	}
 	if got := answers(t, other, "show log_min_duration_statement"); got != "-1" {
 		t.Errorf("another client has %s", got)
+	}
+}
+
+// A SET that PostgreSQL refuses leaves nothing, so it keeps nobody on a connection.
+func TestRefusedSettingsPinNobody(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	login := testpg.Role(t, url, "noinherit")
+	user := strings.SplitN(strings.TrimPrefix(login, "postgres://"), ":", 2)[0]
+	testpg.Exec(t, url, "create role super_"+user+" superuser; grant super_"+user+" to "+user)
+	t.Cleanup(func() { testpg.Exec(t, url, "drop role super_"+user) })
+	g := open(t, login, poolOf(2))
+	for name, tt := range map[string]struct {
+		statements []string
+		pinned     int
+	}{
+		"set":          {[]string{"set dynamic_library_path = '/x'"}, 0},
+		"again":        {[]string{"set dynamic_library_path = '/x'", "set dynamic_library_path = '/x'", "set work_mem = '7MB'"}, 0},
+		"set_config":   {[]string{"select set_config('dynamic_library_path', '/x', false)"}, 0},
+		"reset":        {[]string{"reset dynamic_library_path"}, 0},
+		"in a block":   {[]string{"begin", "set dynamic_library_path = '/x'", "rollback"}, 0},
+		"savepoint":    {[]string{"begin", "savepoint a", "set dynamic_library_path = '/x'", "rollback to a", "commit"}, 0},
+		"of another's": {[]string{"set role super", "set dynamic_library_path = '/x'", "reset role", "set dynamic_library_path = '/y'"}, 1},
+		"with another": {[]string{"begin", "set role super", "set dynamic_library_path = '/x'", "reset role", "savepoint a", "set dynamic_library_path = '/y'", "rollback to a", "commit"}, 1},
+		"in one text":  {[]string{"set role super; set dynamic_library_path = '/x'; commit; reset role; set dynamic_library_path = '/y'"}, 1},
+	} {
+		for _, form := range []string{"simple", "extended"} {
+			if form == "extended" && name == "in one text" {
+				continue
+			}
+			one := g.settler(t, g.url())
+			t.Cleanup(func() { one.close(t) })
+			for _, sql := range tt.statements {
+				sql = strings.ReplaceAll(sql, "role super", "role super_"+user)
+				if form == "simple" {
+					_, _ = one.conn.Exec(bounded(t), sql).ReadAll()
+				} else {
+					_ = one.conn.ExecParams(bounded(t), sql, nil, nil, nil, nil).Read()
+				}
+			}
+			until(t, fmt.Sprintf("%s %s to have %d pinned", form, name, tt.pinned), func() bool {
+				s := g.Status()
+				return s.Pools[0].Pinned == tt.pinned && s.Upstreams.Active == tt.pinned
+			})
+			one.close(t)
+			g.balanced(t)
+		}
 	}
 }

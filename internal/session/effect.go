@@ -43,6 +43,7 @@ type effect struct {
 	unbound   bool     // it uses relations whose names it is given
 	defines   bool     // it makes, changes or drops anything that has a name
 	into      bool     // it makes a table by SELECT … INTO
+	single    bool     // it is one statement, of which an error leaves nothing
 
 	calls []string       // names that code in it mentions, beside its own
 	made  routine.Effect // what routines leave that it makes
@@ -86,6 +87,7 @@ func effectOf(text []byte, r quoting) effect {
 	if sum.Flags&sqltext.Unterminated != 0 {
 		return e // PostgreSQL refuses it
 	}
+	e.single = sum.Count == 1 && sum.Kinds&unseen == 0
 	e.mentions = mentionsIn(text, sum)
 	e.notifies = sum.Kinds&(1<<sqltext.Notify) != 0 || sum.Flags&sqltext.Notifies != 0
 	e.sets = sum.Kinds&(touching|1<<sqltext.DiscardAll) != 0

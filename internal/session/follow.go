@@ -37,7 +37,7 @@ func (x *exchange) follow(name, value, before string) {
 		return
 	}
 	if lower == clientEncoding && !isASCII(x.s.settings.encoded.Value()) {
-		x.changes.touched = true // they are in the encoding from before
+		x.forgetForeign()
 	}
 	if x.changes.reported == nil {
 		x.changes.reported = make(map[string]string)
@@ -47,6 +47,25 @@ func (x *exchange) follow(name, value, before string) {
 	}
 	x.s.changeSettings(x.s.settings.with(lower, value))
 	x.up.settings = x.up.settings.with(lower, value)
+}
+
+// forgetForeign takes values out that are not ASCII, and in the encoding from before.
+// PostgreSQL is asked for them; where the new encoding has no letters for one, it
+// cannot be said.
+func (x *exchange) forgetForeign() {
+	x.changes.touched = true
+	rest := x.s.settings
+	for name, value := range x.s.settings.each {
+		if isASCII(value) {
+			continue
+		}
+		rest, _ = rest.without(name)
+		x.up.settings, _ = x.up.settings.without(name)
+		if isHidden(name) {
+			x.changes.hidden = append(x.changes.hidden, name)
+		}
+	}
+	x.s.changeSettings(rest)
 }
 
 // settle, at the end of a transaction, takes back what it had changed for itself:

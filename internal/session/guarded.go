@@ -5,6 +5,9 @@ package session
 import (
 	"slices"
 	"strings"
+
+	"github.com/weir-pg/weir/internal/sqlstate"
+	"github.com/weir-pg/weir/internal/wire"
 )
 
 // Some settings only a superuser may set, or a role that was granted it (GRANT SET
@@ -23,6 +26,44 @@ func (l *lore) guarded(names []string) (list []string) {
 	}
 	return list
 }
+
+// guards notes what a statement that is sent may set that not everybody may. What it
+// sets with others, which its error may not undo, is noted twice; see refusedGuarded.
+func (x *exchange) guards(e *effect) {
+	if e.guarded == nil {
+		return
+	}
+	list := x.pool().lore.Load().guarded(e.guarded)
+	x.changes.guarded = append(x.changes.guarded, list...)
+	if !e.single {
+		x.changes.guarded = append(x.changes.guarded, list...)
+	}
+}
+
+// refusedGuarded takes in that PostgreSQL has refused to set a setting for want of the
+// privilege (guc.c: set_config_option). Where nothing else may have set it since the
+// settings were last known, it is not set.
+func (x *exchange) refusedGuarded(code sqlstate.Code, body []byte) {
+	if len(x.changes.guarded) == 0 || code != insufficientPrivilege || !strings.HasPrefix(string(wire.Field(body, fieldRoutine)), "set_config") {
+		return
+	}
+	message := strings.ToLower(string(wire.Field(body, wire.FieldMessage)))
+	var left []string
+	for _, name := range x.changes.guarded {
+		again := 0
+		for _, other := range x.changes.guarded {
+			if other == name {
+				again++
+			}
+		}
+		if again > 1 || !strings.Contains(message, `"`+name+`"`) {
+			left = append(left, name)
+		}
+	}
+	x.changes.guarded = left
+}
+
+const insufficientPrivilege sqlstate.Code = "42501"
 
 // guardedIn returns those of the settings that have to be asked for.
 func (x *exchange) guardedIn(s Settings) (names []string) {

@@ -20,7 +20,7 @@ func (x *exchange) leaves(e *effect) {
 	x.changes.touched = x.changes.touched || e.touches || x.changes.unlearned
 	x.changes.unlearned = false
 	x.changes.hidden = append(x.changes.hidden, e.hidden...)
-	x.changes.guarded = append(x.changes.guarded, x.pool().lore.Load().guarded(e.guarded)...)
+	x.guards(e)
 	x.changes.anybody = x.changes.anybody || e.anybody
 	x.made, x.defines = x.made.With(e.made), x.defines || e.defines
 	x.noteListening(e)

@@ -323,6 +323,7 @@ func (x *exchange) failure(size int) {
 	a := x.due.real()
 	code := sqlstate.Code(wire.Field(body, wire.FieldCode))
 	x.nameForeign(code, body)
+	x.refusedGuarded(code, body)
 	if a != nil && a.st != nil && planChanged(code, body) {
 		// The client may answer by preparing the text again.
 		x.s.env.dictionary.retire(a.st)
