@@ -59,7 +59,7 @@ var ways = []way{
 	{name: "limits", weight: 3, text: maker.timeLimit},
 	{name: "identity", weight: 5, text: maker.identity},
 	{name: "savepoints", weight: 6, text: maker.savepoint},
-	{name: "numbers", weight: 4, text: maker.number, waits: "lastval() in a DO block or by FunctionCall is 55000 where PostgreSQL has a value"},
+	{name: "numbers", weight: 4, text: maker.number},
 	{name: "made by SQL", weight: 4, text: maker.cursorsUnseen},
 	{name: "meaning", weight: 6, text: maker.meaning},
 }
