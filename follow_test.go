@@ -3,7 +3,10 @@
 package weir_test
 
 import (
+	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/weir-pg/weir"
 	"github.com/weir-pg/weir/internal/testpg"
@@ -90,5 +93,57 @@ func TestWhatARoutineResetsIsReportedAsItIs(t *testing.T) {
 			}
 		}
 		_ = conn.Close(t.Context())
+	}
+}
+
+// What a routine resets is what its client began with for a request too that is sent
+// in the same write.
+func TestWhatIsSentBehindAResetOutOfSightFindsTheClientsOwn(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), poolOf(1))
+	setup := g.connect(t)
+	must(t, setup, "create function resets() returns void language plpgsql as $$begin reset work_mem; reset datestyle; end$$")
+	_ = setup.Close(bounded(t))
+	for _, sql := range []string{
+		"do $$begin reset work_mem; end$$",
+		"do $$begin execute 'reset all'; end$$",
+		"select resets()",
+		"select set_config('work_mem', null, false), set_config('datestyle', null, false)",
+		"begin; select resets(); commit",
+	} {
+		for form, messages := range map[string][]pgproto3.FrontendMessage{
+			"simple":     {&pgproto3.Query{String: sql}, &pgproto3.Query{String: "show work_mem"}, &pgproto3.Query{String: "show datestyle"}},
+			"extended":   append(append(group(sql), group("show work_mem")...), group("show datestyle")...),
+			"in a block": {&pgproto3.Query{String: "begin"}, &pgproto3.Query{String: sql}, &pgproto3.Query{String: "commit"}, &pgproto3.Query{String: "show work_mem"}, &pgproto3.Query{String: "show datestyle"}},
+		} {
+			if form == "extended" && strings.HasPrefix(sql, "begin;") {
+				continue
+			}
+			r := g.raw(t, "work_mem=9MB", "datestyle=German")
+			r.send(t, messages...)
+			groups := 3
+			if form == "in a block" {
+				groups = 5
+			}
+			var shown []string
+			for groups > 0 {
+				m, err := r.front.Receive()
+				if err != nil {
+					t.Fatal(err)
+				}
+				switch m := m.(type) {
+				case *pgproto3.DataRow:
+					shown = append(shown, string(m.Values[0]))
+				case *pgproto3.ErrorResponse:
+					t.Errorf("%s: %s", sql, m.Message)
+				case *pgproto3.ReadyForQuery:
+					groups--
+				}
+			}
+			if n := len(shown); n < 2 || shown[n-2] != "9MB" || shown[n-1] != "German, DMY" {
+				t.Errorf("%s, %s: %q is shown, want what the client began with", sql, form, shown)
+			}
+			_ = r.Close()
+		}
 	}
 }

@@ -21,7 +21,7 @@ func (e *effect) addRoutine(r routine.Effect) {
 	}
 	const asked = routine.Sets | routine.Computed | routine.Objects | routine.Loads | routine.Keeps | routine.Unknowable | routine.Executes
 	if r.Leaves&asked != 0 {
-		e.sets, e.touches, e.rereads, e.anybody = true, true, true, true
+		e.sets, e.touches, e.rereads, e.anybody, e.reverts = true, true, true, true, true
 	}
 	for _, name := range r.Settings {
 		e.add(name)

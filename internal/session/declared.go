@@ -49,7 +49,7 @@ func (d declared) effectOf(text []byte, r quoting) effect {
 		e.pins |= d[word]
 	}
 	if e.pins&opaque != 0 {
-		e.sets, e.touches, e.unpins, e.rereads, e.anybody = true, true, provable, true, true
+		e.sets, e.touches, e.unpins, e.rereads, e.anybody, e.reverts = true, true, provable, true, true, true
 	}
 	return e
 }

@@ -44,6 +44,8 @@ type effect struct {
 	defines   bool     // it makes, changes or drops anything that has a name
 	into      bool     // it makes a table by SELECT … INTO
 	single    bool     // it is one statement, of which an error leaves nothing
+	reverts   bool     // it may give any setting its default, unseen
+	configs   []string // settings that set_config sets, to a default where the value is null
 
 	calls []string       // names that code in it mentions, beside its own
 	made  routine.Effect // what routines leave that it makes
@@ -54,7 +56,7 @@ type effect struct {
 
 // unread is the effect of a text that is too long to be read whole, or that cannot
 // be read with certainty.
-var unread = effect{kinds: 1 << sqltext.Unknown, sets: true, touches: true, pins: unclear, unpins: provable, hinges: anyhow, rereads: true, uses: true, reads: true, anybody: true, makes: true, defines: true, anyStatement: true}
+var unread = effect{kinds: 1 << sqltext.Unknown, sets: true, touches: true, pins: unclear, unpins: provable, hinges: anyhow, rereads: true, uses: true, reads: true, anybody: true, makes: true, defines: true, anyStatement: true, reverts: true}
 
 // touching are the kinds that change settings.
 const touching = 1<<sqltext.Set | 1<<sqltext.Reset | 1<<sqltext.ResetAll | 1<<sqltext.SetCharacteristics

@@ -2,7 +2,11 @@
 
 package session
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/weir-pg/weir/internal/wire"
+)
 
 // changes is what the transaction under way may have done to the settings, of the
 // client and its upstream.
@@ -14,12 +18,22 @@ type changes struct {
 	hidden   []string          // those of them that have to be asked for by name
 	guarded  []string          // those of them that PostgreSQL may not show to everybody
 	anybody  bool              // who the session is, and whatever a program made up, has to be asked for too
+	reverts  bool              // some may have been given the upstream's defaults, unseen; see mayRevert
 	former   Settings          // the client's before DISCARD ALL, until PostgreSQL has reported what it changed; else zero
 	reports  []byte            // of DISCARD ALL, for the end of the group
 
 	// Why the settings cannot follow the client.
 	long      []string // some are too long, or not for the login to set or to see, by their names
 	unlearned bool     // PostgreSQL did not say what they are: the next transaction asks again
+}
+
+// mayRevert reports whether a request that is sent now would find the upstream's
+// defaults where the client means what it began with: something that is under way may
+// have done RESET out of sight. What there is to learn is learned when all is answered
+// and no block is open.
+func (x *exchange) mayRevert() bool {
+	return x.changes.reverts && x.changes.touched && !x.synced && x.due.groups() > 0 && x.due.between() &&
+		(x.status == wire.Idle || x.stakes.ended)
 }
 
 // forgotten is c of a client without an upstream, on the storage that it has.

@@ -58,7 +58,7 @@ func (x *exchange) learn() {
 		x.unlearned(names, err)
 		return
 	}
-	x.changes.touched, x.changes.hidden, x.changes.anybody = false, nil, false
+	x.changes.touched, x.changes.hidden, x.changes.anybody, x.changes.reverts = false, nil, false, false
 	x.changes.guarded = nil
 	x.changes.long = append(x.found.long, tooMany(has)...)
 	for _, name := range unheard {

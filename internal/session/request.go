@@ -75,6 +75,9 @@ func (x *exchange) request(typ byte, size int) bool {
 		return x.again()
 	case x.copying:
 		return x.fromCopy(typ, size)
+	case x.changes.reverts && x.mayRevert():
+		x.fence = true
+		return false
 	case x.s.pin != nil && !x.relieve():
 		return true
 	}

@@ -2,7 +2,11 @@
 
 package session
 
-import "github.com/weir-pg/weir/internal/sqltext"
+import (
+	"strings"
+
+	"github.com/weir-pg/weir/internal/sqltext"
+)
 
 // addSetConfigs notes what calls of set_config, or an UPDATE of pg_settings, touch.
 // Where the name of a setting is not written out, nobody knows what follows the
@@ -10,6 +14,7 @@ import "github.com/weir-pg/weir/internal/sqltext"
 func (e *effect) addSetConfigs(text []byte) {
 	if contains(text, "pg_settings") {
 		e.sets, e.touches = true, true // the view has no setting that is hidden
+		e.reverts = true
 		e.rereads = true
 	}
 	for _, call := range sqltext.Assignments(text) {
@@ -27,8 +32,10 @@ func (e *effect) addSetConfigs(text []byte) {
 		e.sets, e.touches = true, true
 		if call.Known {
 			e.add(call.Name)
+			e.configs = append(e.configs, strings.ToLower(call.Name))
 		} else {
 			e.pins |= parameters
+			e.reverts = true
 		}
 	}
 }

@@ -89,7 +89,8 @@ func (e *effect) join(o *effect) {
 	e.hinges |= o.hinges
 	e.rereads, e.anybody = e.rereads || o.rereads, e.anybody || o.anybody
 	e.makes, e.unbound, e.defines = e.makes || o.makes, e.unbound || o.unbound, e.defines || o.defines
-	e.into = e.into || o.into
+	e.into, e.reverts = e.into || o.into, e.reverts || o.reverts
+	e.configs = slices.Concat(e.configs, o.configs)
 	e.calls, e.made = slices.Concat(e.calls, o.calls), e.made.With(o.made)
 	e.mentions, e.anyStatement = slices.Concat(e.mentions, o.mentions), e.anyStatement || o.anyStatement
 }
