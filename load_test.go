@@ -5,6 +5,10 @@ package weir_test
 import (
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
+	"github.com/weir-pg/weir"
+	"github.com/weir-pg/weir/internal/config"
 	"github.com/weir-pg/weir/internal/testpg"
 )
 
@@ -59,4 +63,65 @@ func TestSettingsWithThePrefixOfALibraryFollowTheirClient(t *testing.T) {
 			_ = s.conn.Close(bounded(t))
 		}
 	})
+}
+
+// What an upstream refuses for its past, a client that begins with it, and one that has
+// its connection for itself, gets on another.
+func TestSettingsThatAConnectionRefusesForItsPastAreTriedOnAnother(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	for _, mode := range []config.Mode{config.Transaction, config.Session} {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			g := open(t, url, poolOf(2), func(c *weir.Config) { c.Pool.Mode = mode })
+			first := g.connect(t)
+			must(t, first, "do $$begin end$$") // loads the language
+			if err := first.Close(bounded(t)); err != nil {
+				t.Fatal(err)
+			}
+			g.balanced(t)
+			one := g.settler(t, g.url(), "plpgsql.extra_foo_warnings=true")
+			if got := one.say(t, "show plpgsql.extra_foo_warnings"); got != "SHOW \"true\"\n" {
+				t.Errorf("the client gets %s", got)
+			}
+			one.close(t)
+			g.balanced(t)
+		})
+	}
+}
+
+// Settings that PostgreSQL always refuses are refused, and cost nobody else a
+// connection.
+func TestSettingsThatAreAlwaysRefusedCloseNothing(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), poolOf(4))
+	var others []*pgx.Conn
+	pids := make(map[string]bool)
+	for range 4 {
+		c := g.connect(t)
+		must(t, c, "begin")
+		pids[ask(t, c, "select pg_backend_pid()")] = true
+		others = append(others, c)
+	}
+	for _, c := range others {
+		must(t, c, "commit")
+	}
+	g.balanced(t)
+	for _, param := range []string{"work_mem=no", "role=nobody_at_all", "no_such=1"} {
+		for range 5 {
+			if conn, err := g.try(t, param); err == nil {
+				t.Errorf("%s is accepted", param)
+				_ = conn.Close(bounded(t))
+			}
+		}
+	}
+	for _, c := range others {
+		must(t, c, "begin")
+		if pid := ask(t, c, "select pg_backend_pid()"); !pids[pid] {
+			t.Errorf("a connection was replaced: %s is new", pid)
+		}
+	}
+	for _, c := range others {
+		must(t, c, "commit")
+	}
 }

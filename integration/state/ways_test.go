@@ -52,7 +52,7 @@ var ways = []way{
 	{name: "unseen", weight: 4, text: maker.unseen},
 	{name: "strings", weight: 5, text: maker.quoting},
 	{name: "encodings", weight: 5, text: maker.encoding},
-	{name: "path", weight: 6, text: maker.path, waits: "a script of seed 7036 has a client wait for two others that are pinned and one in a block: the judge did not see one of them kept"},
+	{name: "path", weight: 6, text: maker.path},
 	{name: "namespace", weight: 8, text: maker.namespace},
 	{name: "two phases", weight: 3, text: maker.twoPhases},
 	{name: "groups", weight: 4, text: maker.failingGroup},

@@ -55,6 +55,7 @@ type Pool struct {
 	eraKnown atomic.Bool         // its defaults are known
 	madeUp   madeUp              // the settings that programs have made up
 	catalog  catalog             // what the database's routines leave behind
+	refusals refusals            // settings that upstreams have refused
 
 	mu        sync.Mutex
 	suspected map[uint64]time.Time   // guarded by mu; hashes of texts, and when they were noted, see readonly.go

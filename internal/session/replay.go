@@ -73,8 +73,9 @@ func loreOf(rows map[string]string, asked Settings) *lore {
 	return l
 }
 
-// bring gives the upstream the client's settings.
-func (x *exchange) bring() bool {
+// bring gives the upstream the client's settings. Where the client holds something
+// there, or may, no other upstream will do.
+func (x *exchange) bring(held bool) bool {
 	up, s := x.up, x.s
 	if up.settings == s.settings && !up.relieved {
 		return true
@@ -85,14 +86,7 @@ func (x *exchange) bring() bool {
 	if script.sure && s.accepted && !x.keeps() && s.shield() {
 		x.goAhead()
 	} else if err := x.bringAnyhow(from); err != nil {
-		switch {
-		case x.up == nil:
-			x.lostUnused(err)
-		case !x.blamesPast(err):
-			// The server refused: that is an answer to the client.
-			s.refused = err
-		}
-		x.discardUpstream("it did not take a client's settings: " + err.Error())
+		x.notBrought(err, held)
 		return false
 	}
 	up.settings = s.settings
@@ -113,20 +107,42 @@ func (x *exchange) bringAnyhow(from Settings) error {
 	return x.bringWaiting(unknownSettings)
 }
 
-// blamesPast reports whether an upstream may have refused settings, which were
-// accepted elsewhere, for what was done with it before. Then another is tried.
+// notBrought gives up an upstream that did not take the client's settings. Where
+// PostgreSQL has refused their values, and not for what was done there before, that is
+// an answer to the client, and the upstream is as good as before: the next one has
+// everything set anew.
+func (x *exchange) notBrought(err error, held bool) {
+	up := x.up
+	switch {
+	case up == nil:
+		x.lostUnused(err)
+		return
+	case held || !x.blamesPast(err):
+		x.s.refused = err
+		code := sqlstate.From(err).Code
+		if !held && x.status == wire.Idle && (strings.HasPrefix(string(code), "22") || strings.HasPrefix(string(code), "42")) {
+			up.settings = unknownSettings
+			x.letGo()
+			return
+		}
+	}
+	x.discardUpstream("it did not take a client's settings: " + err.Error())
+}
+
+// blamesPast reports whether an upstream may have refused settings for what was done
+// with it before: somebody has loaded a library that has a setting of that name, or has
+// reserved it; or a privilege was taken away. Then another is tried. What an upstream
+// without a past has refused too is not tried again for a while, nor is the whole pool
+// closed for it.
 func (x *exchange) blamesPast(err error) bool {
-	if !x.up.handed || !x.s.accepted || x.keeps() {
-		return false
-	}
+	possible := false
 	switch sqlstate.From(err).Code {
-	case "42501", "42602", "42704": // a privilege, a library that has reserved the name
-		return true
+	case "42501", "42602", "42704": // a privilege, a name that is reserved
+		possible = x.s.accepted || len(hiddenIn(x.s.settings)) > 0
 	case sqlstate.InvalidParameterValue:
-		_, buffers := x.s.settings.get("temp_buffers") // for good once there was a temporary table
-		return buffers
+		_, possible = x.s.settings.get("temp_buffers") // for good once there was a temporary table
 	}
-	return false
+	return possible && x.pool().refusals.blame(x.s.settings, x.up.handed)
 }
 
 // bringAgain is bring where the client has the upstream already. What the last
@@ -137,7 +153,7 @@ func (x *exchange) bringAgain() bool {
 	if x.changes.touched {
 		x.learn()
 	}
-	if x.up != nil && (x.fits() || x.bring()) {
+	if x.up != nil && (x.fits() || x.bring(held)) {
 		return true
 	}
 	if held && !x.leaving {

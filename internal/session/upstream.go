@@ -148,7 +148,7 @@ func (x *exchange) attach(up *Upstream) bool {
 	if !up.dated && !x.date() || up.era != x.s.era && !x.live() {
 		return false
 	}
-	return x.check() && x.audited() && x.bring() && x.proven()
+	return x.check() && x.audited() && x.bring(false) && x.proven()
 }
 
 // lostUnused takes in that an upstream was lost before the request was sent. A
