@@ -3,6 +3,7 @@
 package weir_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -123,5 +124,42 @@ func TestSettingsThatAreAlwaysRefusedCloseNothing(t *testing.T) {
 	}
 	for _, c := range others {
 		must(t, c, "commit")
+	}
+}
+
+// The first SET of a setting whose name a library has reserved for others is answered
+// as in a session of the client's own.
+func TestFirstSetOfANameThatOthersHaveReserved(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	direct := &gateway{upstream: url}
+	for _, sql := range []string{"set plpgsql.extra_foo_warnings = true", "set plpgsql.extra_foo_warnings to 'x'", "set plpgsql.check_asserts = off", `set "plpgsql.a b" = 1`} {
+		for _, form := range []string{"simple", "extended"} {
+			t.Run(sql+" "+form, func(t *testing.T) {
+				t.Parallel()
+				g := open(t, url, poolOf(1))
+				other := g.connect(t)
+				must(t, other, "do $$begin end$$")
+				one, alone := g.settler(t, g.url()), direct.settler(t, url)
+				run := one.say
+				if form == "extended" {
+					run = func(t *testing.T, sql string) string {
+						r := one.conn.ExecParams(bounded(t), sql, nil, nil, nil, nil).Read()
+						if r.Err != nil {
+							return r.Err.Error()
+						}
+						return r.CommandTag.String() + "\n"
+					}
+				}
+				want, got := alone.say(t, sql), run(t, sql)
+				if want != got && !(form == "extended" && strings.Contains(got, "42602") && strings.Contains(want, "42602")) {
+					t.Errorf("%s, directly %s", got, want)
+				}
+				must(t, other, "do $$begin end$$")
+				one.close(t)
+				alone.close(t)
+				g.balanced(t)
+			})
+		}
 	}
 }

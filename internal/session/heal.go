@@ -43,7 +43,7 @@ func (x *exchange) wounded(a *answer, code sqlstate.Code, body []byte) bool {
 		if a.first {
 			x.hurt.name = a.name
 		}
-	case x.conflicts(code):
+	case x.conflicts(code), x.reserves(code):
 		x.hurt = &injury{code: code, undone: true}
 	default:
 		return false

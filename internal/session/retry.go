@@ -17,7 +17,8 @@ import (
 // not, or make no difference, and are asked again without the client's noticing:
 //
 //   - what was never sent, or never read;
-//   - one statement outside a block that PostgreSQL has undone itself;
+//   - one statement outside a block that PostgreSQL has undone itself, or refused
+//     for what somebody else has done there;
 //   - one statement outside a block that only reads, whose upstream was lost.
 //
 // All of them only as long as nothing of an answer has gone to the client and
@@ -160,6 +161,31 @@ func (x *exchange) conflicts(code sqlstate.Code) bool {
 	e := x.effectOfText([]byte(l.text))
 	return e.kinds != 0 && e.kinds&^undoable == 0 && e.pins == 0 && !e.touches
 }
+
+// reserves reports whether an error says that a library has reserved the name of a
+// setting which the client may set in a session of its own (PostgreSQL: MarkGUCPrefixReserved).
+// Somebody else has loaded it, so the client may ask another upstream.
+func (x *exchange) reserves(code sqlstate.Code) bool {
+	if code != invalidName || !x.repeatable() {
+		return false
+	}
+	l, ok := x.lone()
+	if !ok {
+		return false
+	}
+	e := x.effectOfText([]byte(l.text))
+	if !e.single || e.kinds != 1<<sqltext.Set || e.pins != 0 || len(e.hidden) != 1 {
+		return false
+	}
+	if !x.pool().refusals.blame(settingsOf(map[string]string{e.hidden[0]: ""}), x.up.handed) {
+		return false
+	}
+	x.up.doom("a library has reserved the name of a client's setting")
+	return true
+}
+
+// invalidName is PostgreSQL's code for a name that a setting cannot have.
+const invalidName sqlstate.Code = "42602"
 
 // undoable are the kinds of statements that may be asked again once PostgreSQL
 // has undone them. What others have done may not all be undone.
