@@ -33,8 +33,8 @@ run: build ## run weir before a private PostgreSQL and print the URLs; Ctrl-C en
 .PHONY: test
 test: ## install or find what the tests need, and run them all
 	@scripts/setup.sh test
-	go test -timeout 15m ./...
-	$(if $(INTEGRATION),go -C $(INTEGRATION) test -timeout 15m -skip '^TestPrisma' ./...)
+	go test -timeout 30m ./...
+	$(if $(INTEGRATION),go -C $(INTEGRATION) test -timeout 30m -skip '^TestPrisma' ./...)
 	$(if $(INTEGRATION),go -C $(INTEGRATION) test -timeout 15m -v -run '^TestPrisma' .) # they say what they compared
 	go -C examples test -timeout 15m ./...
 
@@ -66,7 +66,7 @@ cross: ## compile and vet for macOS and for ARM
 .PHONY: race
 race: ## the tests with the race detector
 	@scripts/setup.sh test
-	CGO_ENABLED=1 go test -race -timeout 15m ./...
+	CGO_ENABLED=1 go test -race -timeout 30m ./...
 
 .PHONY: fuzz-smoke
 fuzz-smoke:

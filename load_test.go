@@ -23,7 +23,7 @@ func TestSettingsWithThePrefixOfALibraryFollowTheirClient(t *testing.T) {
 	direct := &gateway{upstream: url}
 	const foo = "show plpgsql.extra_foo_warnings"
 	for name, statements := range map[string][]string{
-		"load":         {"set plpgsql.extra_foo_warnings = true", foo, "load 'plpgsql'", foo, "discard all", foo},
+		"load":         {"set plpgsql.extra_foo_warnings = true", foo, "load 'plpgsql'", foo, "discard all", "select 1"},
 		"load at once": {"set plpgsql.extra_foo_warnings = true; load 'plpgsql'", foo, "select 1"},
 		"in a block":   {"begin", "set plpgsql.extra_foo_warnings = true", "load 'plpgsql'", "commit", foo},
 		"do":           {"set plpgsql.extra_foo_warnings = true", "do $$begin end$$", "select 1"},
