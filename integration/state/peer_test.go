@@ -3,7 +3,6 @@
 package state_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,24 +13,23 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/weir-pg/weir/integration/wiretest"
 )
 
 // patience is how long an answer may take before it counts as none.
 const patience = time.Minute
 
-// peer is one connection, to PostgreSQL or to weir, that speaks in messages.
+// peer is one connection, to PostgreSQL or to weir.
 type peer struct {
-	conn   *pgconn.HijackedConn
+	*wiretest.Conn
 	base   string // the database's name
-	status byte   // of the last ReadyForQuery
 	open   bool   // a group has begun and its Sync was not sent
 	failed bool   // that group has had its error: PostgreSQL ignores the rest
 
-	tables map[uint32]int // tables' OIDs, numbered as they appear
-	pids   map[uint32]int // what the process ids of one world stand for; shared
-	heard  []notification // in the order in which they came
+	pids  map[uint32]int // what the process ids of one world stand for; shared
+	heard []notification // in the order in which they came
 }
 
 // notification is one NotificationResponse.
@@ -43,23 +41,17 @@ type notification struct {
 
 // dial logs in.
 func dial(url string, pids map[uint32]int, me int) (*peer, error) {
-	ctx, stop := context.WithTimeout(context.Background(), patience)
-	defer stop()
-	conn, err := pgconn.Connect(ctx, url)
+	conn, err := wiretest.Dial(url, patience)
 	if err != nil {
 		return nil, err
 	}
-	h, err := conn.Hijack()
-	if err != nil {
-		return nil, err
-	}
-	pids[h.PID] = me
-	return &peer{conn: h, base: h.Config.Database, status: 'I', tables: make(map[uint32]int), pids: pids}, nil
+	pids[conn.PID] = me
+	return &peer{Conn: conn, base: conn.Config.Database, pids: pids}, nil
 }
 
 // greeting is what the server said of itself at login, as one line.
 func (p *peer) greeting() string {
-	said := maps.Clone(p.conn.ParameterStatuses)
+	said := maps.Clone(p.ParameterStatuses)
 	text, err := json.Marshal(said)
 	if err != nil {
 		return err.Error()
@@ -71,14 +63,14 @@ func (p *peer) greeting() string {
 // for each message.
 func (p *peer) do(messages []pgproto3.FrontendMessage) []string {
 	due := p.expect(messages)
-	if err := p.conn.Conn.SetDeadline(time.Now().Add(patience)); err != nil {
-		return []string{ending(err)}
+	if err := p.Conn.Conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		return []string{wiretest.Ending(err)}
 	}
 	for _, m := range messages {
-		p.conn.Frontend.Send(p.here(m))
+		p.Frontend.Send(p.here(m))
 	}
-	if err := p.conn.Frontend.Flush(); err != nil {
-		return []string{ending(err)}
+	if err := p.Frontend.Flush(); err != nil {
+		return []string{wiretest.Ending(err)}
 	}
 	return p.hear(due)
 }
@@ -137,9 +129,9 @@ func (p *peer) expect(messages []pgproto3.FrontendMessage) (d due) {
 // hear reads what is due. The end of the connection is a line of its own.
 func (p *peer) hear(d due) (lines []string) {
 	for d.ready > 0 || d.tail > 0 {
-		m, err := p.conn.Frontend.Receive()
+		m, err := p.Frontend.Receive()
 		if err != nil {
-			return append(lines, ending(err))
+			return append(lines, wiretest.Ending(err))
 		}
 		if n, ok := m.(*pgproto3.NotificationResponse); ok {
 			p.note(n)
@@ -148,7 +140,7 @@ func (p *peer) hear(d due) (lines []string) {
 		lines = append(lines, p.line(m))
 		switch m := m.(type) {
 		case *pgproto3.ReadyForQuery:
-			p.status = m.TxStatus
+			p.Status = m.TxStatus
 			d.ready--
 		case *pgproto3.ErrorResponse:
 			if d.ready == 0 {
@@ -186,47 +178,21 @@ func (p *peer) note(n *pgproto3.NotificationResponse) {
 
 // line writes a message so that it can be compared.
 func (p *peer) line(m pgproto3.BackendMessage) string {
-	switch m := m.(type) {
-	case *pgproto3.RowDescription:
-		for i := range m.Fields {
-			m.Fields[i].TableOID = p.table(m.Fields[i].TableOID)
-		}
-	case *pgproto3.ErrorResponse:
-		if m.Code == "25P02" {
-			// PostgreSQL says it of whatever comes first, and weir may have
-			// to send a Parse before the client's Bind.
-			m.File, m.Line, m.Routine = "", 0, ""
-		}
-	}
-	text, err := json.Marshal(m)
-	if err != nil {
-		return err.Error()
-	}
-	return temporarySchema.ReplaceAllString(strings.ReplaceAll(string(text), p.base, thisSide), "pg_temp_N")
+	text := strings.ReplaceAll(p.Line(m), p.base, thisSide)
+	return temporarySchema.ReplaceAllString(text, "pg_temp_N")
 }
 
 // temporarySchema is the name of one, whose number is that of a backend's slot: twins
 // have two of them.
 var temporarySchema = regexp.MustCompile(`pg_temp_\d+`)
 
-// table numbers a table: its OID is another in each database.
-func (p *peer) table(oid uint32) uint32 {
-	if oid == 0 {
-		return 0
-	}
-	if _, ok := p.tables[oid]; !ok {
-		p.tables[oid] = len(p.tables) + 1
-	}
-	return uint32(p.tables[oid])
-}
-
 // listen waits until n notifications have come in all.
 func (p *peer) listen(n int, limit time.Duration) {
-	if p.conn.Conn.SetReadDeadline(time.Now().Add(limit)) != nil {
+	if p.Conn.Conn.SetReadDeadline(time.Now().Add(limit)) != nil {
 		return
 	}
 	for len(p.heard) < n {
-		m, err := p.conn.Frontend.Receive()
+		m, err := p.Frontend.Receive()
 		if err != nil {
 			return
 		}
@@ -239,16 +205,16 @@ func (p *peer) listen(n int, limit time.Duration) {
 // leave says goodbye and waits for the server to close: then what the session
 // held is free.
 func (p *peer) leave() error {
-	defer p.conn.Conn.Close()
-	if err := p.conn.Conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	defer p.Conn.Conn.Close()
+	if err := p.Conn.Conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
-	p.conn.Frontend.Send(&pgproto3.Terminate{})
-	if err := p.conn.Frontend.Flush(); err != nil {
+	p.Frontend.Send(&pgproto3.Terminate{})
+	if err := p.Frontend.Flush(); err != nil {
 		return err
 	}
 	for {
-		_, err := p.conn.Frontend.Receive()
+		_, err := p.Frontend.Receive()
 		switch {
 		case err == nil:
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
@@ -257,18 +223,4 @@ func (p *peer) leave() error {
 			return fmt.Errorf("after Terminate: %w", err)
 		}
 	}
-}
-
-// What stands in place of an answer that does not come.
-const (
-	silence = "nothing more came"
-	ended   = "the connection ended"
-)
-
-// ending tells a closed connection from one that says nothing.
-func ending(err error) string {
-	if pgconn.Timeout(err) {
-		return silence
-	}
-	return ended
 }

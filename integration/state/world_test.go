@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/weir-pg/weir"
+	"github.com/weir-pg/weir/integration/wiretest"
 	_ "github.com/weir-pg/weir/internal/audit" // of each upstream that changes hands
 	"github.com/weir-pg/weir/internal/config"
 	"github.com/weir-pg/weir/internal/observe"
@@ -89,7 +90,7 @@ type world struct {
 	clients []*client
 	trace   []step // what was done
 	pids    [2]map[uint32]int
-	defects *defects
+	defects *wiretest.Log
 	over    bool // what comes now depends on time: there is nothing to compare any more
 }
 
@@ -111,7 +112,7 @@ func (g *ground) open(t testing.TB, pool int, change ...func(*weir.Config)) *wor
 	for _, c := range change {
 		c(&cfg)
 	}
-	found := &defects{}
+	found := &wiretest.Log{Tolerates: isTolerated}
 	gw, err := weir.Open(t.Context(), cfg, weir.WithLogger(slog.New(slog.NewTextHandler(found, nil))))
 	if err != nil {
 		t.Fatal(err)
@@ -236,11 +237,11 @@ func (w *world) keeping(c *client) {
 			others++
 		}
 	}
-	c.keeps = c.direct != nil && (c.direct.status != 'I' || c.direct.open)
+	c.keeps = c.direct != nil && (c.direct.Status != 'I' || c.direct.open)
 	for began := time.Now(); !c.keeps && c.through != nil && time.Since(began) < calm; time.Sleep(time.Millisecond) {
 		status := w.gateway.Status()
 		for _, p := range status.Pools {
-			c.keeps = c.keeps || slices.ContainsFunc(p.Pins, func(pin observe.Pin) bool { return pin.PID == c.through.conn.PID })
+			c.keeps = c.keeps || slices.ContainsFunc(p.Pins, func(pin observe.Pin) bool { return pin.PID == c.through.PID })
 		}
 		if status.Upstreams.Active <= others {
 			break
@@ -289,7 +290,7 @@ func (w *world) do(s step) *difference {
 		w.over = true // what comes next may depend on whether this was an error
 		return nil
 	}
-	if slices.Contains(want, silence) || slices.Contains(want, ended) {
+	if slices.Contains(want, wiretest.Silence) || slices.Contains(want, wiretest.Ended) {
 		return w.differ(got, want, "PostgreSQL itself does not answer")
 	}
 	if !alike(got, want) {
@@ -300,7 +301,7 @@ func (w *world) do(s step) *difference {
 
 // found returns what weir's log tells of defects as a difference.
 func (w *world) found() *difference {
-	if list := w.defects.take(); list != nil {
+	if list := w.defects.Take(); list != nil {
 		return w.differ(list, nil, "weir found a defect")
 	}
 	return nil
