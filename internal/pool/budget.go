@@ -51,6 +51,7 @@ type Budget struct {
 	effective int // what may be used now
 	used      int
 	closedAt  time.Duration // when a place of an open connection was last given back
+	warnedAt  time.Duration // when the log last said that PostgreSQL is full
 	timer     *time.Timer   // regrows; nil while effective is all there is
 	peers     []peer        // the pools; replaced, never changed
 	hungry    []peer
@@ -63,7 +64,7 @@ var budgets atomic.Int64
 func NewBudget(cfg BudgetConfig) *Budget {
 	b := &Budget{
 		number: int(budgets.Add(1)), name: cfg.Name, regrow: cfg.RegrowAfter, log: cfg.Logger,
-		limit: cfg.Limit, reserve: cfg.Reserve, source: cfg.Source, closedAt: longAgo,
+		limit: cfg.Limit, reserve: cfg.Reserve, source: cfg.Source, closedAt: longAgo, warnedAt: longAgo,
 	}
 	if b.regrow <= 0 {
 		b.regrow = defaultRegrow
@@ -119,6 +120,10 @@ func (b *Budget) overdrawn() bool {
 	return b.used > b.effective
 }
 
+// warnEvery bounds the warnings that PostgreSQL is full: weir goes on trying for
+// those who wait.
+const warnEvery = time.Minute
+
 // Full says that PostgreSQL refused a connection with 53300, after its place was
 // given back: what is in use now is what there is. The rest comes back one by
 // one, every RegrowAfter.
@@ -130,8 +135,15 @@ func (b *Budget) Full() {
 	}
 	b.effective = max(b.used, 1)
 	b.regrowLocked()
-	b.log.Warn("PostgreSQL has no more connections to give; holding at what is open",
-		"budget", b.name, "connections", b.effective, "limit", b.limit, "source", b.source)
+	if now()-b.warnedAt < warnEvery {
+		return
+	}
+	b.warnedAt = now()
+	args := []any{"budget", b.name, "connections", b.used}
+	if b.limit >= 0 {
+		args = append(args, "limit", b.limit, "source", b.source)
+	}
+	b.log.Warn("PostgreSQL has no more connections to give; holding at what is open", args...)
 }
 
 // Refill takes back what Full did, where it is known that PostgreSQL has room

@@ -3,7 +3,9 @@
 package pool_test
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -142,10 +144,14 @@ func TestFullWithNothingOpenGoesOnTrying(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{fail: errFull}
-		b := newBudget(5)
+		var log bytes.Buffer
+		b := pool.NewBudget(pool.BudgetConfig{Name: "role", Limit: 5, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		p := pool.New(config(s, nil), b)
 		w := wait(p, 0)
 		time.Sleep(5 * time.Second)
+		if said := log.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "connections=0") {
+			t.Errorf("the log says %q, want one line, of no connections", said)
+		}
 		if n := b.Status().Effective; n != 1 {
 			t.Errorf("effective: got %d, want 1", n)
 		}
