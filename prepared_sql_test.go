@@ -50,7 +50,7 @@ func TestNamesOfSQLAndOfTheProtocolAreOne(t *testing.T) {
 			"define e2 execute nobody", "describe e2", "portal e2 nobody", "parse nobody late", "describe e2", "run e2", "close nobody", "describe e2",
 			"define s1 insert into pg_class select from pg_class where false", "define e3 execute s1", "describe e3", "close s1", "describe e3",
 			"parse s0 third", "define e4 explain execute s0", "describe e4", "define  execute s0", "describe ", "deallocate s0", "describe e4", "describe ", "run e4",
-			"prepare s0 as select 'sql'", "define e5 execute s0", "describe e5", "close s0", "describe e5", "describe e", "run e",
+			"prepare s0 as select 'sql'", "define e5 execute s0", "describe e5", "run e5", "close s0",
 			"parse s0 last", "begin", "describe e", "close s0", "describe e", "rollback",
 		},
 		"names like weir's by PREPARE": {
