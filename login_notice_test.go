@@ -41,8 +41,12 @@ func TestNoticesOfALoginReachEachClient(t *testing.T) {
 		return notices
 	}
 	for _, params := range [][]string{
-		nil, nil, {"application_name", "x"}, {"work_mem", "7MB"}, {"client_min_messages", "warning"},
-		{"client_min_messages", "error"}, {"options", "-c Client_Min_Messages=ERROR"},
+		nil, nil,
+		{"application_name", "x"},
+		{"work_mem", "7MB"},
+		{"client_min_messages", "warning"},
+		{"client_min_messages", "error"},
+		{"options", "-c Client_Min_Messages=ERROR"},
 	} {
 		want, got := told(url, params...), told(g.url(), params...)
 		if !slices.Equal(got, want) {

@@ -16,7 +16,7 @@ func TestWhatOnlyAnotherRoleMaySetStaysWithItsClient(t *testing.T) {
 	t.Parallel()
 	url := database(t)
 	login := testpg.Role(t, url, "noinherit")
-	user := strings.SplitN(strings.TrimPrefix(login, "postgres://"), ":", 2)[0]
+	user, _, _ := strings.Cut(strings.TrimPrefix(login, "postgres://"), ":")
 	may, super := "may_"+user, "super_"+user
 	testpg.Exec(t, url, "create role "+may+"; create role "+super+" superuser; grant set on parameter log_min_duration_statement, track_functions, auto_explain.log_min_duration to "+may+"; grant "+may+", "+super+` to `+user)
 	t.Cleanup(func() { testpg.Exec(t, url, "drop owned by "+may+"; drop role "+may+", "+super) })
@@ -113,7 +113,7 @@ func TestPrivilegeThatIsTakenAwayIsMissedByItsClientAlone(t *testing.T) {
 	t.Parallel()
 	url := database(t)
 	login := testpg.Role(t, url, "")
-	user := strings.SplitN(strings.TrimPrefix(login, "postgres://"), ":", 2)[0]
+	user, _, _ := strings.Cut(strings.TrimPrefix(login, "postgres://"), ":")
 	testpg.Exec(t, url, "grant set on parameter log_min_duration_statement to "+user)
 	g := open(t, login, poolOf(1))
 	one, other := g.connect(t), g.connect(t)
@@ -138,7 +138,7 @@ func TestRefusedSettingsPinNobody(t *testing.T) {
 	t.Parallel()
 	url := database(t)
 	login := testpg.Role(t, url, "noinherit")
-	user := strings.SplitN(strings.TrimPrefix(login, "postgres://"), ":", 2)[0]
+	user, _, _ := strings.Cut(strings.TrimPrefix(login, "postgres://"), ":")
 	testpg.Exec(t, url, "create role super_"+user+" superuser; grant super_"+user+" to "+user)
 	t.Cleanup(func() { testpg.Exec(t, url, "drop role super_"+user) })
 	g := open(t, login, poolOf(2))

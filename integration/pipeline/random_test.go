@@ -240,8 +240,10 @@ func (h *holders) turn() {
 		&pgproto3.Query{String: "execute s0"},
 		&pgproto3.Parse{Query: "select 'another''s'"}, &pgproto3.Sync{},
 	})
-	freed.do([]pgproto3.FrontendMessage{&pgproto3.Close{ObjectType: 'S', Name: "s0"}, &pgproto3.Sync{}, &pgproto3.Query{String: "commit"},
-		&pgproto3.Parse{Query: "select 'another''s'"}, &pgproto3.Sync{}})
+	freed.do([]pgproto3.FrontendMessage{
+		&pgproto3.Close{ObjectType: 'S', Name: "s0"}, &pgproto3.Sync{}, &pgproto3.Query{String: "commit"},
+		&pgproto3.Parse{Query: "select 'another''s'"}, &pgproto3.Sync{},
+	})
 }
 
 func (h *holders) leave() {

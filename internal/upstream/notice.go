@@ -25,10 +25,24 @@ func (a *attempt) note(_ *pgconn.PgConn, n *pgconn.Notice) {
 		field byte
 		value string
 	}{
-		{'S', n.Severity}, {'V', n.SeverityUnlocalized}, {'C', n.Code}, {'M', n.Message}, {'D', n.Detail}, {'H', n.Hint},
-		{'P', position(n.Position)}, {'p', position(n.InternalPosition)}, {'q', n.InternalQuery}, {'W', n.Where},
-		{'s', n.SchemaName}, {'t', n.TableName}, {'c', n.ColumnName}, {'d', n.DataTypeName}, {'n', n.ConstraintName},
-		{'F', n.File}, {'L', position(n.Line)}, {'R', n.Routine},
+		{'S', n.Severity},
+		{'V', n.SeverityUnlocalized},
+		{'C', n.Code},
+		{'M', n.Message},
+		{'D', n.Detail},
+		{'H', n.Hint},
+		{'P', position(n.Position)},
+		{'p', position(n.InternalPosition)},
+		{'q', n.InternalQuery},
+		{'W', n.Where},
+		{'s', n.SchemaName},
+		{'t', n.TableName},
+		{'c', n.ColumnName},
+		{'d', n.DataTypeName},
+		{'n', n.ConstraintName},
+		{'F', n.File},
+		{'L', position(n.Line)},
+		{'R', n.Routine},
 	} {
 		if f.value != "" {
 			b = wire.AppendCString(append(b, f.field), f.value)
