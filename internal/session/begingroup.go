@@ -111,7 +111,7 @@ func (x *exchange) readMessage(g *group, typ byte, body []byte) bool {
 // for PostgreSQL to refuse.
 func (x *exchange) readParseOf(g *group, body []byte) bool {
 	m, err := wire.ReadParse(body)
-	g.name, g.text = string(m.Name), m.Text
+	g.name, g.text = string(keyed(m.Name)), m.Text
 	return err == nil && string(m.OIDs) == string(noOIDs) && x.s.named[g.name] == nil
 }
 
@@ -123,7 +123,7 @@ func (x *exchange) readBindOf(g *group, body []byte) bool {
 		return false
 	}
 	if g.parse {
-		return string(name) == g.name
+		return string(keyed(name)) == g.name
 	}
 	st := x.s.find(name)
 	if st == nil || st.unseen {

@@ -64,7 +64,7 @@ func (g *loneGroup) take(s *Session, typ byte, body []byte) bool {
 		m, err := wire.ReadParse(body)
 		text := string(m.Text)
 		twice := g.parsed != nil || g.bound
-		g.begun, g.parsed, g.name = true, &text, string(m.Name)
+		g.begun, g.parsed, g.name = true, &text, string(keyed(m.Name))
 		return err == nil && !twice
 	case wire.Bind:
 		return g.bind(s, body)
@@ -91,7 +91,7 @@ func (g *loneGroup) bind(s *Session, body []byte) bool {
 	g.begun, g.bound = true, true
 	if g.parsed != nil {
 		g.text = *g.parsed
-		return g.name == string(name)
+		return g.name == string(keyed(name))
 	}
 	st := s.find(name)
 	if st == nil || st.unseen {

@@ -316,8 +316,9 @@ func (s *Session) parseLost(body []byte) []byte {
 	if len(m.Name) == 0 {
 		s.setUnnamed(st)
 	} else {
-		s.forgetNamed(string(m.Name))
-		s.setNamed(string(m.Name), &prepared{statement: st})
+		name := string(keyed(m.Name))
+		s.forgetNamed(name)
+		s.setNamed(name, &prepared{statement: st})
 	}
 	return wire.AppendEmpty(nil, wire.ParseComplete)
 }

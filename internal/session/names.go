@@ -2,8 +2,41 @@
 
 package session
 
+import (
+	"unicode/utf8"
+
+	"github.com/weir-pg/weir/internal/sqltext"
+)
+
 // A client's prepared statements. Each that it holds is charged to it in the
 // dictionary, those in answers that are due included.
+
+// longestKey is how many bytes of a statement's name PostgreSQL looks at: names are
+// keys in a hash table of strings that short (prepare.c: InitQueryHashTable with
+// NAMEDATALEN, dynahash.c). Two that differ after that are one, and those of SQL have
+// been cut before, between two characters (scansup.c: truncate_identifier).
+const longestKey = sqltext.LongestName
+
+// keyed returns what counts of a statement's name.
+func keyed(name []byte) []byte { return name[:min(len(name), longestKey)] }
+
+// splits reports whether a character of the name is cut: SQL has no name for the
+// statement.
+func splits(name []byte) bool {
+	return len(name) > longestKey && !utf8.RuneStart(name[longestKey])
+}
+
+// spelled returns a name as a message to the client may have it: with no part of a
+// character at its end.
+func spelled(name string) string {
+	for len(name) > longestKey-utf8.UTFMax && len(name) <= longestKey {
+		if r, n := utf8.DecodeLastRuneInString(name); r != utf8.RuneError || n != 1 {
+			break
+		}
+		name = name[:len(name)-1]
+	}
+	return name
+}
 
 // find returns what the client calls name, nil if it has no such statement.
 func (s *Session) find(name []byte) *statement {
@@ -17,7 +50,7 @@ func (s *Session) lookup(name []byte) (st *statement, p *prepared) {
 	if len(name) == 0 {
 		return s.unnamed, nil
 	}
-	if p := s.named[string(name)]; p != nil {
+	if p := s.named[string(keyed(name))]; p != nil {
 		return p.statement, p
 	}
 	return nil, nil

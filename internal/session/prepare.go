@@ -33,7 +33,7 @@ func (x *exchange) parse(size int) bool {
 		x.refuse(violation("malformed Parse message; the connection is closed"))
 		return true
 	}
-	old := x.s.named[string(m.Name)]
+	_, old := x.s.lookup(m.Name)
 	if len(m.Name) > 0 && x.unsettled(m.Name, old) {
 		return false
 	}
@@ -136,9 +136,9 @@ func (x *exchange) parseNamed(m wire.ParseMessage, st *statement, size int) bool
 		x.provoke(size, why)
 		return true
 	}
-	name := string(m.Name)
+	name := string(keyed(m.Name))
 	x.s.setNamed(name, &prepared{statement: st})
-	if x.mayHavePrepared() && !reserved(name) {
+	if x.mayHavePrepared() && !reserved(name) && !splits(m.Name) {
 		x.parseReal(m, st, size)
 		return true
 	}
@@ -179,7 +179,7 @@ func (x *exchange) parseAside(m wire.ParseMessage, st *statement, size int) {
 	x.toUp.insert(func(out []byte) []byte {
 		return wire.AppendTarget(out, wire.Close, wire.Statement, parsedAside)
 	})
-	x.due.push(answer{kind: 'P', st: st, name: string(m.Name)})
+	x.due.push(answer{kind: 'P', st: st, name: string(keyed(m.Name))})
 	x.parseAs(parsedAside, m, size)
 }
 
@@ -211,7 +211,7 @@ func (x *exchange) answerAlone(typ byte, size int) bool {
 
 func (x *exchange) parseAlone(size int) bool {
 	m, err := wire.ReadParse(x.toUp.body(size))
-	if err != nil || len(m.Name) == 0 || x.s.named[string(m.Name)] != nil {
+	if err != nil || len(m.Name) == 0 || x.s.find(m.Name) != nil {
 		return false
 	}
 	st := x.statementFor(m)
@@ -219,7 +219,7 @@ func (x *exchange) parseAlone(size int) bool {
 		x.s.env.dictionary.release(st)
 		return false
 	}
-	name := string(m.Name)
+	name := string(keyed(m.Name))
 	x.s.setNamed(name, &prepared{statement: st})
 	x.s.guess(name)
 	x.toUp.discard(size)
@@ -232,7 +232,7 @@ func (x *exchange) closeAlone(size int) bool {
 	if err != nil || kind != wire.Statement || len(name) == 0 {
 		return false
 	}
-	x.s.forgetNamed(string(name))
+	x.s.forgetNamed(string(keyed(name)))
 	x.toUp.discard(size)
 	x.toClient.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.CloseComplete) })
 	return true
@@ -431,9 +431,9 @@ func (x *exchange) prepare(st *statement, name []byte) {
 		x.ensureUnnamed()
 	case st != nil:
 		x.ensure(st)
-	case x.up.Prepared.Aliased() && x.up.Prepared.Alias(string(name)) != nil,
+	case x.up.Prepared.Aliased() && x.up.Prepared.Alias(string(keyed(name))) != nil,
 		reserved(name):
-		x.dropAlias(string(name)) // the client has closed it, or it is another's
+		x.dropAlias(string(keyed(name))) // the client has closed it, or it is another's
 	}
 }
 
@@ -556,8 +556,10 @@ func (x *exchange) closeTarget(size int) bool {
 		x.refuse(violation("malformed Close message; the connection is closed"))
 		return true
 	}
-	if kind == wire.Statement && len(name) > 0 && x.unsettled(name, x.s.named[string(name)]) {
-		return false
+	if kind == wire.Statement && len(name) > 0 {
+		if _, p := x.s.lookup(name); x.unsettled(name, p) {
+			return false
+		}
 	}
 	x.send()
 	if kind != wire.Statement {
@@ -572,7 +574,7 @@ func (x *exchange) closeTarget(size int) bool {
 		x.toUp.keep(size)
 		return true
 	}
-	if x.s.named[string(name)] == nil {
+	if x.s.find(name) == nil {
 		// One that SQL has prepared, or none.
 		x.remains.ended |= prepares
 		x.prepare(nil, name)
@@ -580,7 +582,7 @@ func (x *exchange) closeTarget(size int) bool {
 		x.rename(wire.Close, size, wire.HeaderSize+1, name, nil)
 		return true
 	}
-	id := string(name)
+	id := string(keyed(name))
 	x.due.push(answer{kind: 'C', fate: faked, name: id, prev: x.s.unsetNamed(id)})
 	x.toUp.discard(size)
 	return true

@@ -413,7 +413,7 @@ func (x *exchange) translate(a *answer, body []byte, size int) {
 		x.toClient.keep(size)
 		return
 	}
-	changed := bytes.ReplaceAll(body, theirs, []byte(`"`+name+`"`))
+	changed := bytes.ReplaceAll(body, theirs, []byte(`"`+spelled(name)+`"`))
 	x.toClient.replace(size, size, func(out []byte) []byte {
 		out = wire.AppendHeader(out, wire.ErrorResponse, wire.HeaderSize+len(changed))
 		return append(out, changed...)

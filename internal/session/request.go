@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/weir-pg/weir/internal/sqlstate"
 	"github.com/weir-pg/weir/internal/sqltext"
@@ -310,8 +311,8 @@ func (x *exchange) answerDeallocate(text []byte, kinds sqltext.Kinds, size int) 
 		return false
 	}
 	name := sqltext.First(text).Name
-	if _, ok := x.s.named[name]; !ok {
-		return false
+	if x.s.named[name] == nil || len(name) > sqltext.LongestName-utf8.UTFMax {
+		return false // PostgreSQL may say that it has cut the name
 	}
 	x.s.forgetNamed(name)
 	x.s.setUnnamed(nil)

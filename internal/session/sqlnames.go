@@ -282,7 +282,7 @@ func (x *exchange) mayHavePrepared() bool {
 // parseReal forwards a Parse with the client's own name, so that PostgreSQL says
 // whether SQL has given that to another.
 func (x *exchange) parseReal(m wire.ParseMessage, st *statement, size int) {
-	name := string(m.Name)
+	name := string(keyed(m.Name))
 	x.dropAlias(name)
 	x.up.Prepared.SetAlias(name, &st.Statement)
 	x.due.push(answer{kind: 'P', st: st, name: name, alias: name})

@@ -2,7 +2,10 @@
 
 package sqltext
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // head reads the first words of a statement, with one token in hand.
 type head struct {
@@ -48,17 +51,33 @@ func isName(t token) bool {
 func (h *head) ended() bool { return h.tok.kind == tokenEnd || h.tok.kind == ';' }
 
 // name moves past an identifier and returns it as PostgreSQL keeps it: in lower
-// case, or as quoted. It is not cut to 63 bytes.
+// case, or as quoted, and cut where it is too long.
 func (h *head) name() (string, bool) {
 	t := h.tok
 	h.advance()
 	switch t.kind {
 	case tokenWord:
-		return folded(h.text[t.start:t.end]), true
+		return cut(folded(h.text[t.start:t.end])), true
 	case tokenQuoted:
-		return strings.ReplaceAll(h.text[t.start+1:t.end-1], `""`, `"`), true
+		return cut(strings.ReplaceAll(h.text[t.start+1:t.end-1], `""`, `"`)), true
 	}
 	return "", false
+}
+
+// LongestName is the longest identifier in bytes; PostgreSQL cuts longer ones
+// between two characters (NAMEDATALEN, truncate_identifier in scansup.c).
+const LongestName = 63
+
+// cut returns a name as PostgreSQL keeps it.
+func cut(name string) string {
+	if len(name) <= LongestName {
+		return name
+	}
+	n := LongestName
+	for n > 0 && !utf8.RuneStart(name[n]) {
+		n--
+	}
+	return name[:n]
 }
 
 // named returns the kind with the name in hand, or Unknown if there is none.

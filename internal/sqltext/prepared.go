@@ -2,10 +2,7 @@
 
 package sqltext
 
-import (
-	"strings"
-	"unicode/utf8"
-)
+import "strings"
 
 // Mention is that a text makes, runs or removes a prepared statement.
 type Mention struct {
@@ -26,11 +23,11 @@ func Mentions[T Text](text T) (list []Mention) {
 		}
 		switch s.Kind {
 		case Prepare, Execute, Deallocate:
-			list = append(list, Mention{s.Kind, kept(s.Name)})
+			list = append(list, Mention{s.Kind, strings.Clone(s.Name)})
 		case Explain, ExplainAnalyze, DDL, CreateTemp:
 			h := head{lexer: lexer{text: all[:s.End], pos: s.Start}}
 			if name, ok := h.executed(s.Kind); ok {
-				list = append(list, Mention{Execute, kept(name)})
+				list = append(list, Mention{Execute, strings.Clone(name)})
 			}
 		default: // names none
 		}
@@ -50,20 +47,4 @@ func (h *head) executed(kind Kind) (string, bool) {
 		}
 	}
 	return "", false
-}
-
-// nameData is the longest identifier in bytes; PostgreSQL cuts longer ones
-// (NAMEDATALEN, truncate_identifier in scansup.c).
-const nameData = 63
-
-// kept returns a name as PostgreSQL keeps it.
-func kept(name string) string {
-	if len(name) > nameData {
-		n := nameData
-		for n > 0 && !utf8.RuneStart(name[n]) {
-			n--
-		}
-		name = name[:n]
-	}
-	return strings.Clone(name)
 }
