@@ -43,6 +43,11 @@ create operator @@@ (leftarg = int, rightarg = int, function = plus);
 create view operated as select 1 @@@ 2 as n;
 create function argued(n int default setter()) returns int language plpgsql as 'begin return n; end';
 create schema other; create function other."Odd Name"() returns int language plpgsql as $$begin set session app.tenant = 'a'; return 1; end$$;
+create function nested() returns int language plpgsql as $$begin execute 'do $x$begin perform set_config(''role'', ''pg_monitor'', false); end$x$'; return 1; end$$;
+create function nested_at(s text) returns int language plpgsql as $$begin execute format('do language plpgsql %L', s); return 1; end$$;
+create function nested_by(s text) returns int language plpgsql as $$begin execute 'do ' || quote_literal(s); return 1; end$$;
+create function joined(s text) returns int language plpgsql as $$begin execute 'se' || quote_ident(s) || ' role pg_monitor'; return 1; end$$;
+create function maker() returns int language plpgsql as $$begin create or replace function pg_temp.made() returns int language plpgsql as 'begin set role pg_monitor; return 1; end'; return pg_temp.made(); end$$;
 create function harmless(n int) returns int language plpgsql as $$begin -- set role bob
 	update watched set n = 1 where false; return n; end$$;
 create function local(n int) returns int language plpgsql as $$begin perform set_config('app.tenant', 'a', true); set local work_mem = '7MB'; return n; end$$;
@@ -97,6 +102,11 @@ func TestBodiesLeaveNothingToOthers(t *testing.T) {
 		"view of an operator":     {"select n from operated", tenant, "a", ""},
 		"query to xml":            {"select query_to_xml('select setter()', true, true, '')", tenant, "a", ""},
 		"prepared by SQL":         {"prepare p as select setter(); execute p; deallocate p", tenant, "a", ""},
+		"do in a body":            {"select nested()", user, "pg_monitor", "postgres"},
+		"do of a value":           {"select nested_at('begin set role pg_monitor; end')", user, "pg_monitor", "postgres"},
+		"do of a literal":         {"select nested_by('begin set role pg_monitor; end')", user, "pg_monitor", "postgres"},
+		"a word in two parts":     {"select joined('t')", user, "pg_monitor", "postgres"},
+		"a function in a body":    {"select maker()", user, "pg_monitor", "postgres"},
 		"harmless":                {"select harmless(1)", tenant, "", ""},
 		"for the transaction":     {"select local(1)", tenant, "", ""},
 		"made just now":           {"create function pg_temp.now() returns void language plpgsql as $$begin set role pg_monitor; end$$; select pg_temp.now()", user, "pg_monitor", "postgres"},

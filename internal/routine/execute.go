@@ -2,11 +2,19 @@
 
 package routine
 
-import "strings"
+import (
+	"strings"
 
-// hidden stands for an identifier in a text that code puts together. No name is
-// like it: it has a control character.
-const hidden = "\x01"
+	"github.com/weir-pg/weir/internal/sqltext"
+)
+
+// hidden stands for an identifier or a value in a text that code puts together. No
+// name is like it: it has a control character. trigger stands for the name of the
+// relation whose trigger runs.
+const (
+	hidden  = "\x01"
+	trigger = "\x05"
+)
 
 // execute reads on after EXECUTE. In PL/pgSQL it runs a text; where every part of
 // that can be seen, but for identifiers and values in quotes, it is read like the
@@ -22,11 +30,42 @@ func (r *reader) execute(i int) {
 		return
 	}
 	text, ok := r.expression(i + 1)
-	if !ok {
+	if !ok || !isWhole(text) {
 		r.code.Leaves |= Unknowable | Anything
 		return
 	}
 	r.include(text)
+}
+
+// isWhole reports whether every part of a text that cannot be seen is an identifier
+// or a value of its own. In a string, a comment or a body in dollars it could end
+// that, and at a word or a quote it would be a part of it.
+func isWhole(text string) bool {
+	hid := 0
+	for i := range len(text) {
+		if text[i] != hidden[0] {
+			continue
+		}
+		hid++
+		if i > 1 && isJoined(text[i-2]) || i+2 < len(text) && isJoined(text[i+2]) {
+			return false
+		}
+	}
+	if hid == 0 {
+		return true
+	}
+	list, _ := sqltext.Elements(text)
+	for _, e := range list {
+		if e.Name == hidden || e.String && e.Value == hidden {
+			hid--
+		}
+	}
+	return hid == 0
+}
+
+// isJoined reports whether a byte makes one word or string with what it is next to.
+func isJoined(c byte) bool {
+	return c >= 0x80 || c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || strings.IndexByte("_$'\"\x01-", c) >= 0
 }
 
 // statement notes the name of a prepared statement at i.
@@ -62,8 +101,8 @@ func (r *reader) expression(i int) (string, bool) {
 }
 
 const (
-	identifier = ` "` + hidden + `" `
-	value      = ` 'x' `
+	identifier = `"` + hidden + `"`
+	value      = `'` + hidden + `'`
 )
 
 // parts are functions whose result is one identifier or value of SQL, whatever it
@@ -83,7 +122,7 @@ func (r *reader) term(i int) (part string, next int, ok bool) {
 	word := r.word(i)
 	switch part, known := parts[word], known[word]; {
 	case known:
-		return identifier, i + 1, true
+		return ` "` + trigger + `" `, i + 1, true
 	case r.punct(i+1) != '(':
 		return r.cast(i)
 	case part != "":
@@ -114,7 +153,7 @@ func (r *reader) cast(i int) (part string, next int, ok bool) {
 	case "regclass", "regtype", "regproc", "regprocedure", "regrole", "regnamespace":
 		return identifier, i + 3, true
 	case "int", "integer", "bigint", "oid":
-		return "0", i + 3, true
+		return value, i + 3, true
 	}
 	return "", 0, false
 }

@@ -29,6 +29,11 @@ func Read(language, body string) Code {
 		r.code.Leaves |= Unknowable
 	}
 	for i := range list {
+		if list[i].Name == trigger {
+			list[i].Name = hidden
+		}
+	}
+	for i := range list {
 		r.element(i)
 	}
 	for _, name := range Operators(body) {
@@ -69,7 +74,7 @@ func (r *reader) text(i int) (value string, ok bool) {
 	if i < 0 || i >= len(r.list) || !r.list[i].String {
 		return "", false
 	}
-	return r.list[i].Value, r.list[i].Known
+	return r.list[i].Value, r.list[i].Known && r.list[i].Value != hidden
 }
 
 // element takes in the element at i.
@@ -153,6 +158,15 @@ func (r *reader) keyword(i int, word string) {
 		}
 	case "create":
 		r.code.Leaves |= Creates | Defines
+		if j := i + 1; r.word(j) == "function" || r.word(j) == "procedure" {
+			r.bodies(j)
+		} else if j += 2; r.word(j-1) == "replace" && (r.word(j) == "function" || r.word(j) == "procedure") {
+			r.bodies(j)
+		}
+	case "do":
+		if next := i + 1; next < len(r.list) && (r.list[next].String || r.word(next) == "language") {
+			r.bodies(next)
+		}
 	case "alter", "drop":
 		r.code.Leaves |= Defines
 	case "into":
@@ -172,6 +186,41 @@ func (r *reader) keyword(i int, word string) {
 	case "execute":
 		r.execute(i)
 	}
+}
+
+// bodies takes in the bodies that are in a statement, from i on: of a DO block, or of
+// routines that may be called as soon as they are made. Of one that cannot be seen
+// nothing is known.
+func (r *reader) bodies(i int) {
+	language, found, ok := Bodies(r.list[i:])
+	if !ok {
+		r.code.Leaves |= Unknowable | Anything
+		return
+	}
+	for _, body := range found {
+		r.take(Read(language, body))
+	}
+}
+
+// Bodies returns the language and the bodies in a statement, DO or CREATE FUNCTION,
+// up to its semicolon: every string in it. It is not ok where one cannot be told.
+func Bodies(list []sqltext.Element) (language string, bodies []string, ok bool) {
+	language = "plpgsql"
+	for i, e := range list {
+		switch {
+		case e.Byte == ';':
+			return language, bodies, true
+		case i > 0 && list[i-1].Name == "language" && !list[i-1].Quoted:
+			if language = e.Name; e.String {
+				language = e.Value
+			}
+		case e.String && e.Known && e.Value != hidden:
+			bodies = append(bodies, e.Value)
+		case e.String:
+			return "", nil, false
+		}
+	}
+	return language, bodies, true
 }
 
 // sets notes a setting by its name.
@@ -303,7 +352,11 @@ func (r *reader) runs(i int) {
 
 // include takes in a text of SQL that the code runs.
 func (r *reader) include(text string) {
-	inner := Read("sql", text)
+	r.take(Read("sql", text))
+}
+
+// take takes in code that this code runs.
+func (r *reader) take(inner Code) {
 	r.code.Effect = r.code.With(inner.Effect)
 	for _, name := range inner.Names {
 		if !r.seen[name] {

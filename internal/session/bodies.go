@@ -90,20 +90,9 @@ func (e *effect) addDo(text []byte) {
 // bodiesOf returns the language and the bodies in a statement, up to its semicolon. A
 // body that cannot be told is one of a language that nothing is known of.
 func bodiesOf(list []sqltext.Element) (language string, bodies []string) {
-	language = "plpgsql"
-	for i, e := range list {
-		switch {
-		case e.Byte == ';':
-			return language, bodies
-		case i > 0 && list[i-1].Name == "language" && !list[i-1].Quoted:
-			if language = e.Name; e.String {
-				language = e.Value
-			}
-		case e.String && e.Known:
-			bodies = append(bodies, e.Value)
-		case e.String:
-			return "", []string{""}
-		}
+	language, bodies, ok := routine.Bodies(list)
+	if !ok {
+		return "", []string{""}
 	}
 	return language, bodies
 }
