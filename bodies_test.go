@@ -183,3 +183,73 @@ func TestBodiesThatChangeAreReadAgain(t *testing.T) {
 	must(t, two, "begin; create or replace function f() returns void language plpgsql as $$begin perform setseed(0.5); end$$; select f(); commit")
 	g.pins(t, 1)
 }
+
+// Whatever the catalog names a function in calls it, and so does whatever is made of
+// it, each in a database where nothing else does.
+func TestWhatTheCatalogNamesIsCalled(t *testing.T) {
+	t.Parallel()
+	const evil = "create function evil() returns text language plpgsql as $$begin perform set_config('role', 'pg_monitor', false); return 'x'; end$$;"
+	const judged = evil + "create domain judged as text check (evil() is not null);"
+	const held = judged + "create type held as (a judged);"
+	const find = "select concat(current_user, ' ', (select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()))"
+	const lockOperator = "create operator @@@ (function = pg_advisory_lock, leftarg = int, rightarg = int);"
+	for name, c := range map[string]struct{ made, run string }{
+		"operator":            {lockOperator, "select 1 @@@ 2"},
+		"operator, schema":    {lockOperator, "select 1 operator(public.@@@) 2"},
+		"operator in a view":  {lockOperator + "create view v as select (1 @@@ 2)::text as n", "select count(*) from (select * from v offset 0) v"},
+		"operator in a check": {"create operator === (function = pg_try_advisory_lock, leftarg = int, rightarg = int); create domain d as int check (value === 2)", "select 1::d"},
+		"negator": {"create operator === (function = int4eq, leftarg = int, rightarg = int); create operator !== (function = pg_try_advisory_lock, negator = ===, leftarg = int, rightarg = int);" +
+			"create table t (n int); insert into t values (1)", "select not (n === 2) from t"},
+		"aggregate":                       {"create aggregate agset (text, bool) (sfunc = set_config, stype = text, initcond = 'role')", "select agset('pg_monitor', false)"},
+		"aggregate, final":                {"create aggregate aglock (bigint) (sfunc = int8pl, stype = int8, initcond = '0', finalfunc = pg_advisory_lock)", "select aglock(7)"},
+		"cast":                            {"create cast (bigint as bool) with function pg_try_advisory_lock(bigint)", "select 7::bigint::bool"},
+		"domain":                          {judged, "select 'x'::judged"},
+		"domain of a domain":              {judged + "create domain again as judged", "select 'x'::again"},
+		"domain, cast":                    {judged + "create domain again as judged; create domain third as again", "select cast('x' as third)"},
+		"domain of a record":              {judged + "create domain again as judged", `select * from jsonb_to_recordset('[{"b":"x"}]') as x(b again)`},
+		"domain's default":                {evil + "create domain d as text default evil(); create table t (n int, d d)", "insert into t (n) values (1)"},
+		"domain's default, of PostgreSQL": {"create domain d as text default set_config('role', 'pg_monitor', false); create table t (n int, d d)", "insert into t (n) values (1)"},
+		"composite":                       {held, "select '(x)'::held"},
+		"composite of one":                {held + "create type holder as (b held)", `select '("(x)")'::holder`},
+		"composite from json":             {held + "create type holder as (b held)", `select json_populate_record(null::holder, '{"b":{"a":"x"}}')`},
+		"composite in a table":            {held + "create table t (c held)", "insert into t values (row('x'))"},
+		"row of a table":                  {judged + "create table t (c judged); create domain d as t", "select '(x)'::d"},
+		"array":                           {judged, "select '{x}'::judged[]"},
+		"array of composites":             {held, "select '{(x)}'::_held"},
+		"range":                           {judged + "create type r as range (subtype = judged)", "select '[x,y]'::r"},
+		"multirange":                      {judged + "create type r as range (subtype = judged, multirange_type_name = mr)", "select '{[x,y]}'::mr"},
+		"view of a type":                  {judged + "create table t (n text); insert into t values ('x'); create view v as select n::judged::text from t", "select * from v"},
+		"argument":                        {judged + "create function f(x judged) returns text language plpgsql as 'begin return 1; end'", "select f('x')"},
+		"result":                          {judged + "create function f() returns judged language plpgsql as 'begin return 1; end'", "select f()"},
+		"out":                             {judged + "create function f(out a judged, out b int) language plpgsql as 'begin a := 1; end'", "select f()"},
+		"columns":                         {held + "create function f() returns table (a held) language plpgsql as 'begin a := row(1); return next; end'", "select f()"},
+		"check of another":                {judged + "create domain d as text check (value::judged is not null)", "select 'x'::d"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := database(t)
+			testpg.Exec(t, url, c.made)
+			g := open(t, url, poolOf(2)) // of which only one connection is open when the other client comes
+			one, other := g.connect(t), g.connect(t)
+			forms["prepared"](t, one, c.run)
+			if got := answers(t, other, find); got != "postgres 0" {
+				t.Errorf("the other client finds %q", got)
+			}
+			if got := answers(t, one, find); got == "postgres 0" {
+				t.Error("the client has lost what it did")
+			}
+		})
+	}
+}
+
+// What makes values of a range leaves nothing.
+func TestTypesOfOnesOwnPinNobody(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	testpg.Exec(t, url, "create type r as range (subtype = int4); create type e as enum ('a'); create type c as (e e, r r); create domain d as c[];"+
+		"create function f(d) returns r language sql as 'select r(1, 2)'; create operator @@@ (function = int4pl, leftarg = int, rightarg = int)")
+	g := open(t, url, poolOf(1))
+	one := g.connect(t)
+	must(t, one, "select f(array[row('a', '[1,2)')]::c[]::d), r(1, 2)::r_multirange, 1 @@@ 2")
+	g.pins(t, 0)
+}
