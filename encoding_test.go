@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+
 	"github.com/weir-pg/weir/internal/testpg"
 )
 
@@ -109,5 +112,38 @@ func TestStatementsArePreparedElsewhereUnderAnySettings(t *testing.T) {
 			}
 			g.balanced(t)
 		})
+	}
+}
+
+// What PostgreSQL cannot read it does not do, and the unnamed statement, which each
+// Query and Parse replaces, is still there.
+func TestATextThatCannotBeReadLeavesTheUnnamedStatement(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	g := open(t, url, poolOf(1))
+	run := []pgproto3.FrontendMessage{&pgproto3.Bind{Parameters: [][]byte{[]byte("7")}}, &pgproto3.Execute{}, &pgproto3.Sync{}}
+	for name, bad := range map[string][]pgproto3.FrontendMessage{
+		"Query":    simple("select '\xe9'"),
+		"Parse":    group("select '\xe9'"),
+		"readable": simple("select 'é'"),
+	} {
+		var said [2]string
+		for i, url := range []string{url, g.url()} {
+			conn, err := pgconn.Connect(bounded(t), url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := hijack(t, conn)
+			r.send(t, &pgproto3.Parse{Query: "select $1::int"}, &pgproto3.Sync{})
+			r.transcript(t, 1)
+			r.send(t, bad...)
+			said[i] = r.transcript(t, 1)
+			r.send(t, run...)
+			said[i] += " " + r.transcript(t, 1)
+			_ = r.Conn.Close()
+		}
+		if said[0] != said[1] {
+			t.Errorf("%s: got %q, directly %q", name, said[1], said[0])
+		}
 	}
 }

@@ -34,6 +34,7 @@ type answer struct {
 	first   bool                // Bind: the client has never used the statement, and does not know what it returns
 	stamp   uint64              // Bind: when it was sent, where that has to be known; see current
 	unnamed bool                // Parse, Close, Query: the unnamed statement is another after it
+	unread  bool                // Parse, Query: PostgreSQL may have refused to read it
 	adds    bool                // Parse: it gave the upstream a named statement
 	name    string              // Parse, Bind, Describe, Close: the client's name for the statement, "" where it has none
 	st      *statement          // Parse, Bind, Describe, Execute: the statement, where it matters

@@ -324,6 +324,9 @@ func (x *exchange) failure(size int) {
 	code := sqlstate.Code(wire.Field(body, wire.FieldCode))
 	x.nameForeign(code, body)
 	x.refusedGuarded(code, body)
+	if a != nil && a.unnamed && unreadable(code) {
+		x.keepUnnamed(a)
+	}
 	if a != nil && a.st != nil && planChanged(code, body) {
 		// The client may answer by preparing the text again.
 		x.s.env.dictionary.retire(a.st)

@@ -2,7 +2,10 @@
 
 package session
 
-import "github.com/weir-pg/weir/internal/wire"
+import (
+	"github.com/weir-pg/weir/internal/sqlstate"
+	"github.com/weir-pg/weir/internal/wire"
+)
 
 // fake gives the client the answers that weir makes whose turn has come. At the
 // beginning of a group they wait for PostgreSQL's own, if any is to come: the
@@ -54,7 +57,7 @@ func (x *exchange) failed() {
 		return // ReadyForQuery follows
 	}
 	list, synced := x.due.untilSync()
-	unnamed, destroyed := false, a.kind == 'P' && a.unnamed
+	unnamed, destroyed := false, a.kind == 'P' && a.unnamed && !a.unread
 	own, leads := a.fate != forwarded, a.leads
 	for i := len(list) - 1; i >= 0; i-- {
 		unnamed = unnamed || list[i].unnamed
@@ -119,6 +122,23 @@ func (x *exchange) undoUnnamed(destroyed bool) {
 	if destroyed {
 		x.up.Prepared.Unnamed = nil
 	}
+}
+
+// unreadable reports whether code is that of a text which is no text in the client's
+// encoding, or has no place in the server's.
+func unreadable(code sqlstate.Code) bool { return code == "22021" || code == "22P05" }
+
+// keepUnnamed takes in that PostgreSQL may have refused to read the Query or Parse
+// that a asked for: then nothing of it was done, and the unnamed statement is still
+// there (pq_getmsgstring comes before exec_simple_query and exec_parse_message). The
+// code may also be that of a statement that was run. Then the client has a statement
+// more than without weir, its own.
+func (x *exchange) keepUnnamed(a *answer) {
+	if a.unread = true; a.kind != 'Q' {
+		return // see failed
+	}
+	a.unnamed = false
+	x.undoUnnamed(false)
 }
 
 // undoParse takes back a Parse of a named statement.
