@@ -48,6 +48,12 @@ create function nested_at(s text) returns int language plpgsql as $$begin execut
 create function nested_by(s text) returns int language plpgsql as $$begin execute 'do ' || quote_literal(s); return 1; end$$;
 create function joined(s text) returns int language plpgsql as $$begin execute 'se' || quote_ident(s) || ' role pg_monitor'; return 1; end$$;
 create function maker() returns int language plpgsql as $$begin create or replace function pg_temp.made() returns int language plpgsql as 'begin set role pg_monitor; return 1; end'; return pg_temp.made(); end$$;
+create function placed(s text) returns int language plpgsql as $$begin perform set_config('search_path', s, true); create table foo (n int); return 1; end$$;
+create function placed_so(s text) returns int language plpgsql as $$begin execute format('set local search_path = %I', s); execute 'create table foo (n int)'; return 1; end$$;
+create function set_path(s text) returns int language sql as $$select 1 from set_config('search_path', s, true)$$;
+create function makes() returns int language plpgsql as $$begin create table foo (n int); return 1; end$$;
+create function placed_there() returns int language plpgsql set search_path = pg_temp, public as $$begin return public.makes(); end$$;
+create function placed_by(s text) returns int language plpgsql as $$begin perform set_path(s); return public.makes(); end$$;
 create function harmless(n int) returns int language plpgsql as $$begin -- set role bob
 	update watched set n = 1 where false; return n; end$$;
 create function local(n int) returns int language plpgsql as $$begin perform set_config('app.tenant', 'a', true); set local work_mem = '7MB'; return n; end$$;
@@ -59,6 +65,7 @@ func TestBodiesLeaveNothingToOthers(t *testing.T) {
 	url := database(t)
 	testpg.Exec(t, url, routines)
 	const tenant, user, lock = "select coalesce(current_setting('app.tenant', true), '')", "select current_user::text", "select pg_try_advisory_xact_lock(7)::text"
+	const foo = "select exists (select from pg_class where relname = 'foo' and relnamespace = pg_my_temp_schema())::text"
 	for name, c := range map[string]struct {
 		run, find   string
 		mine, other string
@@ -107,6 +114,11 @@ func TestBodiesLeaveNothingToOthers(t *testing.T) {
 		"do of a literal":         {"select nested_by('begin set role pg_monitor; end')", user, "pg_monitor", "postgres"},
 		"a word in two parts":     {"select joined('t')", user, "pg_monitor", "postgres"},
 		"a function in a body":    {"select maker()", user, "pg_monitor", "postgres"},
+		"path":                    {"select placed('pg_temp')", foo, "true", "false"},
+		"path, dynamic":           {"select placed_so('pg_temp')", foo, "true", "false"},
+		"path, another function":  {"select placed_by('pg_temp')", foo, "true", "false"},
+		"path, function's own":    {"select placed_there()", foo, "true", "false"},
+		"path, statement before":  {"begin; select set_path('pg_temp'); create table foo (n int); commit", foo, "true", "false"},
 		"harmless":                {"select harmless(1)", tenant, "", ""},
 		"for the transaction":     {"select local(1)", tenant, "", ""},
 		"made just now":           {"create function pg_temp.now() returns void language plpgsql as $$begin set role pg_monitor; end$$; select pg_temp.now()", user, "pg_monitor", "postgres"},

@@ -43,6 +43,9 @@ const (
 	Defines
 	// Executes: a statement that somebody has prepared by SQL.
 	Executes
+	// Locals: settings for the transaction, or as long as it runs, such as a
+	// search_path with the temporary schema in it.
+	Locals
 )
 
 // Effect is what running a piece of code may leave behind.

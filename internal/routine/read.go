@@ -243,6 +243,8 @@ func (r *reader) setConfig(i int) {
 	}
 	if r.seeds(name); !r.localCall(i + 2) {
 		r.sets(name)
+	} else {
+		r.code.Leaves |= Locals
 	}
 }
 
@@ -277,6 +279,7 @@ func (r *reader) set(i int) {
 	}
 	switch i++; r.word(i) {
 	case "local":
+		r.code.Leaves |= Locals
 		if name, ok := r.setting(i + 1); !ok && !strings.Contains(name, ".") {
 			r.code.Leaves |= Keeps // it may be the seed
 		} else {

@@ -23,6 +23,9 @@ func (e *effect) addRoutine(r routine.Effect) {
 	if r.Leaves&asked != 0 {
 		e.sets, e.touches, e.rereads, e.anybody, e.reverts = true, true, true, true, true
 	}
+	if r.Leaves&(asked|routine.Locals) != 0 {
+		e.locals, e.rereads = true, true
+	}
 	for _, name := range r.Settings {
 		e.add(name)
 	}

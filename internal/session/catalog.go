@@ -143,8 +143,8 @@ func (x *exchange) buildCatalog(c *catalog) (*routine.Catalog, error) {
 	c.codes = codes
 	for oid, f := range list {
 		code := codes[oid].code
-		if namesTemp(f[4]) && code.Leaves&routine.Creates != 0 {
-			code.Effect = code.With(routine.Effect{Leaves: routine.Objects})
+		if namesTemp(f[4]) {
+			code.Effect = code.With(routine.Effect{Leaves: routine.Locals}) // for what it calls, too
 		}
 		b.Add(f[1], code)
 	}
