@@ -3,10 +3,12 @@
 package weir_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/weir-pg/weir/internal/testpg"
 )
@@ -264,4 +266,36 @@ func TestTypesOfOnesOwnPinNobody(t *testing.T) {
 	one := g.connect(t)
 	must(t, one, "select f(array[row('a', '[1,2)')]::c[]::d), r(1, 2)::r_multirange, 1 @@@ 2")
 	g.pins(t, 0)
+}
+
+// Bind makes values of types that no word of the statement names.
+func TestTypesOfParametersRunWhatTheyCall(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	testpg.Exec(t, url, "create function evil() returns text language plpgsql as $$begin perform set_config('role', 'pg_monitor', false); return 'x'; end$$;"+
+		"create domain judged as text check (evil() is not null); create type held as (a judged); create table t (h held)")
+	g := open(t, url, poolOf(2)) // of which only one connection is open when the other client comes
+	for _, c := range []struct{ sql, typ, value string }{
+		{"select $1", "judged", "x"}, {"select $1", "held", "(x)"}, {"select $1", "t", `("(x)")`}, {"select $1", "held[]", "{(x)}"},
+		{"select 1", "judged", "x"}, {"begin", "judged", "x"}, {"show work_mem", "judged", "x"}, {"", "judged", "x"},
+	} {
+		for _, executes := range []bool{false, true} {
+			one, other := g.raw(t), g.connect(t)
+			oid, _ := strconv.ParseUint(answers(t, other, "select '"+c.typ+"'::regtype::oid"), 10, 32)
+			messages := []pgproto3.FrontendMessage{
+				&pgproto3.Parse{Query: c.sql, ParameterOIDs: []uint32{uint32(oid)}},
+				&pgproto3.Bind{Parameters: [][]byte{[]byte(c.value)}},
+			}
+			if executes {
+				messages = append(messages, &pgproto3.Execute{})
+			}
+			one.send(t, append(messages, &pgproto3.Sync{})...)
+			one.transcript(t, 1)
+			if got := answers(t, other, "select current_user::text"); got != "postgres" {
+				t.Errorf("%q of a %s: the other client is %s", c.sql, c.typ, got)
+			}
+			_ = one.Close()
+			_ = other.Close(bounded(t))
+		}
+	}
 }

@@ -2,7 +2,10 @@
 
 package routine
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Catalog is what a database's own routines leave behind, and what calls them, by
 // the names with which a statement may mention either. It does not change once it
@@ -78,6 +81,9 @@ const (
 	// given.
 	Any = "\x04"
 )
+
+// TypeOf is, among the words of a statement and for a builder, a type by its oid.
+func TypeOf(oid uint32) string { return "\x05" + strconv.FormatUint(uint64(oid), 10) }
 
 // Add notes a routine with its code. Routines of one name are taken together, and
 // so is a relation that is called like one.

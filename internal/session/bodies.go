@@ -3,6 +3,7 @@
 package session
 
 import (
+	"encoding/binary"
 	"slices"
 	"strings"
 
@@ -55,6 +56,17 @@ func (e *effect) addCode(code routine.Code) {
 	e.unbound = e.unbound || code.Leaves&routine.Anything != 0
 	for _, name := range code.Names {
 		e.calls = append(e.calls, strings.Clone(name)) // the text is in a buffer
+	}
+}
+
+// addTypes notes the types of a statement's parameters, as Parse carries them, that did
+// not come with PostgreSQL: Bind makes values of them, whatever the statement is, and
+// no word of its text need name them.
+func (e *effect) addTypes(oids []byte) {
+	for i := 2; i+oidSize <= len(oids); i += oidSize {
+		if oid := binary.BigEndian.Uint32(oids[i:]); oid >= firstNormal {
+			e.calls = append(e.calls, routine.TypeOf(oid))
+		}
 	}
 }
 
@@ -135,7 +147,7 @@ func (x *exchange) lately() bool {
 
 // withRoutines returns an effect with what the database's routines add to it.
 func (x *exchange) withRoutines(e *effect, text []byte) *effect {
-	if e.kinds&^plainly == 0 {
+	if e.kinds&^plainly == 0 && len(e.calls) == 0 {
 		return e
 	}
 	more := *e

@@ -235,6 +235,7 @@ func (d *Dictionary) newLocked(text, oids []byte, meaning string, r quoting) *st
 		quoting: r,
 		clients: 1,
 	}
+	s.effect.addTypes(oids)
 	if s.effect.hinges&r == 0 {
 		s.kind = sqltext.First(text).Kind
 	}
