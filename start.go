@@ -17,7 +17,7 @@ import (
 )
 
 // Some settings can only be set when a backend starts, or do something only
-// then. Clients that ask for one when they connect have a pool of their own,
+// then; and RESET gives back who the session is as it was at the start. Clients that ask for one when they connect have a pool of their own,
 // with all who ask for the same: its connections start with it.
 
 // preload are settings that PostgreSQL lets anybody set at any time, and reads
@@ -35,9 +35,10 @@ func encodeStart(settings map[string]string) string {
 
 // startOf returns those of a client's settings that only the start of a backend
 // sets, as far as PostgreSQL's list of them is known: it is from the first
-// connection on.
+// connection on, and those that say who the session is: what resets them, be it out
+// of sight in a function's body, must not come back to who weir's login is.
 func (l *limits) startOf(login *auth.Login) map[string]string {
-	names := l.starting()
+	names := append(l.starting(), session.Identity()...)
 	if !mayStart(login, names) {
 		return nil
 	}
@@ -59,9 +60,9 @@ func mayStart(login *auth.Login, names []string) bool {
 // starting lists the settings that only the start of a backend sets.
 func (l *limits) starting() []string {
 	if known := l.start.Load(); known != nil {
-		return *known
+		return slices.Clip(*known)
 	}
-	return preload
+	return slices.Clip(preload)
 }
 
 // greet welcomes a client to the pool for its database, user and what its

@@ -81,7 +81,7 @@ func (x *exchange) bring(held bool) bool {
 		return true
 	}
 	from := up.given()
-	script := x.pool().lore.Load().replay(x.advance.script[:0], from, s.settings)
+	script := x.pool().lore.Load().replayAs(x.pool().asLogin(), x.advance.script[:0], from, s.settings)
 	x.advance.script = script.sql
 	if script.sure && s.accepted && !x.keeps() && s.shield() {
 		x.goAhead()
@@ -103,7 +103,7 @@ func (x *exchange) bringAnyhow(from Settings) error {
 	if err == nil || x.up == nil || from == noSettings || from == unknownSettings {
 		return err
 	}
-	x.advance.script = x.pool().lore.Load().replay(x.advance.script[:0], unknownSettings, x.s.settings).sql
+	x.advance.script = x.pool().lore.Load().replayAs(x.pool().asLogin(), x.advance.script[:0], unknownSettings, x.s.settings).sql
 	return x.bringWaiting(unknownSettings)
 }
 
@@ -196,10 +196,10 @@ func (x *exchange) bringWaiting(from Settings) error {
 		first, _ = first.without("")
 	}
 	var none *lore
-	if err := x.command(string(none.replay(nil, from, first).sql)); err != nil {
+	if err := x.command(string(none.replayAs(x.pool().asLogin(), nil, from, first).sql)); err != nil {
 		return err
 	}
-	return x.command(string(none.replay(nil, first, to).sql))
+	return x.command(string(none.replayAs(x.pool().asLogin(), nil, first, to).sql))
 }
 
 // goAhead has the upstream run the script in front of the client's request, in

@@ -18,6 +18,9 @@ type script struct {
 	// connection's start.
 	encoding string
 
+	// asLogin makes the session the login's, where RESET does not; see Pool.asLogin.
+	asLogin string
+
 	// quotes: quote_all_identifiers may be on where the script runs, by which SET
 	// would write a list in another way.
 	quotes bool
@@ -25,15 +28,22 @@ type script struct {
 
 // replay appends to b what takes a session from some settings to others. Who one
 // is decides what one may set, so that is given up first and taken on last.
-func (l *lore) replay(b []byte, from, to Settings) script {
+func (l *lore) replay(b []byte, from, to Settings) script { return l.replayAs("", b, from, to) }
+
+// replayAs is replay in a pool where asLogin makes a session the login's.
+func (l *lore) replayAs(asLogin string, b []byte, from, to Settings) script {
 	_, had := from.get(quoteAll)
 	_, has := to.get(quoteAll)
-	s := script{sql: b, sure: l != nil, lore: l, quotes: had || has, encoding: to.encoding()}
+	s := script{sql: b, sure: l != nil, lore: l, quotes: had || has, encoding: to.encoding(), asLogin: asLogin}
 	s.free(from)
 	if from == unknownSettings || from.identifies() || to.identifies() {
 		s.full(from, to)
 	} else {
-		s.change(from, to)
+		n := len(s.sql)
+		if s.change(from, to); asLogin != "" && !s.sure {
+			s.sql = s.sql[:n]
+			s.full(from, to)
+		}
 	}
 	s.limits(from, to)
 	return s
@@ -86,7 +96,8 @@ func (s *script) limits(from, to Settings) {
 // full is replay where the role may change, or nothing is known.
 func (s *script) full(from, to Settings) {
 	s.sure = false
-	s.add("RESET SESSION AUTHORIZATION;RESET ROLE;") // the first does not end a role that was there before it
+	const back = "RESET SESSION AUTHORIZATION;RESET ROLE;" // the first does not end a role that was there before it
+	s.add(back, s.asLogin)
 	if from == unknownSettings {
 		s.add("RESET ALL;")
 		from = noSettings
@@ -94,6 +105,9 @@ func (s *script) full(from, to Settings) {
 	from, _ = from.anonymous()
 	to, who := to.anonymous()
 	s.change(from, to)
+	if s.asLogin != "" {
+		s.add(back)
+	}
 	for _, name := range identity {
 		if value, ok := who[name]; ok {
 			s.set(name, value)

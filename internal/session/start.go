@@ -20,6 +20,19 @@ func StartSettings(login *auth.Login) (map[string]string, error) {
 	return settings.values(), nil
 }
 
+// Identity returns the names of the settings that say who the session is.
+func Identity() []string { return identity[:] }
+
+// asLogin returns the SQL that makes a session the login's whose connection starts as
+// somebody else, and "" where it starts as the login: only that may set what clients
+// have asked for at login (PostgreSQL: process_startup_options).
+func (p *Pool) asLogin() string {
+	if len(p.start) == 0 || !settingsOf(p.start).identifies() {
+		return ""
+	}
+	return "SELECT pg_catalog.set_config('session_authorization'," + quoteValue(p.target().User()) + ",false);SET ROLE NONE;"
+}
+
 // beyondStart returns those of a client's settings that its upstreams do not
 // start with.
 func (p *Pool) beyondStart(s Settings) Settings {

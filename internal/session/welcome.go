@@ -132,7 +132,7 @@ func (x *exchange) hearSettings(s Settings) (Settings, error) {
 		if err != nil {
 			return s, err
 		}
-		p.lore.Store(loreOf(rows, s))
+		p.lore.Store(loreOf(rows, p.beyondStart(s)))
 		if rows, err = x.ask(sequencesQuery); err != nil || len(rows) > 0 {
 			p.sequences.Store(true)
 		}
