@@ -127,7 +127,9 @@ func TestBodiesLeaveNothingToOthers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			testpg.Exec(t, url, "insert into parent values (1) on conflict do nothing; insert into child select 1")
+			if name == "trigger, cascade" { // nobody else has a use for rows that it deletes
+				testpg.Exec(t, url, "insert into parent values (1); insert into child values (1)")
+			}
 			for _, form := range []string{"simple", "prepared"} {
 				if form != "simple" && strings.Contains(c.run, "; ") && !strings.HasPrefix(c.run, "do") || name == "trigger, cascade" && form != "simple" {
 					continue // several statements, or once is enough

@@ -170,7 +170,7 @@ func loseEverywhere(t *testing.T, url, kind, form string, seed uint64) {
 // index at would leave want, where rows are there.
 func toldWrong(got, whole string, at int, k lossKind, rows string) string {
 	parts, all, want := groupsOf(got), groupsOf(whole), k.rows
-	gone := strings.HasSuffix(got, "E(08007) EOF") && k.asked
+	gone := k.asked && (strings.HasSuffix(got, "E(08006) EOF") || strings.HasSuffix(got, "E(08007) EOF"))
 	switch {
 	case strings.HasSuffix(got, "EOF") && !gone:
 		return "its connection has ended"
@@ -236,6 +236,8 @@ func TestTheTableFindsWhatIsWrong(t *testing.T) {
 		{"C Z(I) E(08007) EOF", "1", false, false},
 		{"C Z(I) E(08007) EOF", "1", true, true},
 		{"C Z(I) E(08007) EOF", "2", true, false},
+		{"C Z(I) E(08006) EOF", "0", true, true},
+		{"C Z(I) E(08006) EOF", "1", true, false},
 		{"C Z(I) EOF", "0", true, false},
 	} {
 		if why := toldWrong(c.got, whole, 1, lossKind{rows: "1", asked: c.asked}, c.rows); (why == "") != c.fine {
