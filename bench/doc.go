@@ -16,5 +16,5 @@
 //	go run ./bench -only settings -peers weir,postgres
 //	go run ./bench -only library            a Go program's own pool, beside pgxpool
 //	go run ./bench -ref /tmp/weir-before    two builds of weir, ratios to standard output
-//	go run ./bench -smoke                   everything once, one second each, nothing written
+//	go run ./bench -smoke                   everything once, two seconds each, nothing written
 package main

@@ -41,7 +41,7 @@ type options struct {
 	only    []string // measurements to make
 	peers   []string // contenders, in the order of their turns
 	idle    int      // idle clients of the memory measurement
-	smoke   bool     // once, one second each, small numbers, nothing written
+	smoke   bool     // once, two seconds each, small numbers, nothing written
 	binary  string   // weir's; "" builds ./cmd/weir
 	ref     string   // another weir to compare with; "" compares with the peers
 	docs    string   // folder of benchmarks.md
@@ -59,7 +59,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	only := fs.String("only", "throughput,latency,memory,logins,library", "measurements, of these, restart and settings")
 	peers := fs.String("peers", "weir,pgbouncer,postgres", "contenders")
 	fs.IntVar(&o.idle, "idle", 10_000, "idle clients of the memory measurement; the first tenth is not counted")
-	fs.BoolVar(&o.smoke, "smoke", false, "everything once for a second, small numbers, nothing written into the docs")
+	fs.BoolVar(&o.smoke, "smoke", false, "everything once for two seconds, small numbers, nothing written into the docs")
 	fs.StringVar(&o.binary, "weir", "", "weir's binary (default: builds ./cmd/weir)")
 	fs.StringVar(&o.ref, "ref", "", "another weir binary: compare the two, print ratios, write no docs")
 	fs.StringVar(&o.docs, "docs", "docs", "folder that benchmarks.md, .svg and .json are written to")
@@ -101,7 +101,7 @@ func (o options) settle() (options, error) {
 		o.peers = []string{reference, weir}
 	}
 	if o.smoke {
-		o.rounds, o.seconds, o.idle = 1, 1, min(o.idle, 300)
+		o.rounds, o.seconds, o.idle = 1, 2, min(o.idle, 300)
 	}
 	return o, nil
 }

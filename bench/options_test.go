@@ -31,7 +31,7 @@ func TestOptions(t *testing.T) {
 func TestSmokeIsShort(t *testing.T) {
 	t.Parallel()
 	o, err := parse([]string{"-smoke", "-rounds=6", "-seconds=5"}, io.Discard)
-	if err != nil || o.rounds != 1 || o.seconds != 1 || o.idle > 300 {
+	if err != nil || o.rounds != 1 || o.seconds != 2 || o.idle > 300 {
 		t.Errorf("got %+v, %v", o, err)
 	}
 }
