@@ -53,7 +53,6 @@ var differences = []known{
 // unlike are the scripts of the folder that show a known difference, by name or
 // by name and form.
 var unlike = map[string]string{
-	"set-role-start/simple": "DISCARD ALL reports the is_superuser of the upstream's start, not that of the client's role",
 }
 
 // alike compares answers. Two differences are left in them, because statements
