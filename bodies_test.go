@@ -278,8 +278,14 @@ func TestTypesOfParametersRunWhatTheyCall(t *testing.T) {
 		"create domain judged as text check (evil() is not null); create type held as (a judged); create table t (h held)")
 	g := open(t, url, poolOf(2)) // of which only one connection is open when the other client comes
 	for _, c := range []struct{ sql, typ, value string }{
-		{"select $1", "judged", "x"}, {"select $1", "held", "(x)"}, {"select $1", "t", `("(x)")`}, {"select $1", "held[]", "{(x)}"},
-		{"select 1", "judged", "x"}, {"begin", "judged", "x"}, {"show work_mem", "judged", "x"}, {"", "judged", "x"},
+		{"select $1", "judged", "x"},
+		{"select $1", "held", "(x)"},
+		{"select $1", "t", `("(x)")`},
+		{"select $1", "held[]", "{(x)}"},
+		{"select 1", "judged", "x"},
+		{"begin", "judged", "x"},
+		{"show work_mem", "judged", "x"},
+		{"", "judged", "x"},
 	} {
 		for _, executes := range []bool{false, true} {
 			one, other := g.raw(t), g.connect(t)

@@ -52,8 +52,7 @@ var differences = []known{
 
 // unlike are the scripts of the folder that show a known difference, by name or
 // by name and form.
-var unlike = map[string]string{
-}
+var unlike = map[string]string{}
 
 // alike compares answers. Two differences are left in them, because statements
 // are shared: weir answers the Parse of a text that it knows from memory, so that
