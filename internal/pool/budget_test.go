@@ -149,6 +149,7 @@ func TestFullWithNothingOpenGoesOnTrying(t *testing.T) {
 		p := pool.New(config(s, nil), b)
 		w := wait(p, 0)
 		time.Sleep(5 * time.Second)
+		synctest.Wait() // for who writes to the log at this moment
 		if said := log.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "connections=0") {
 			t.Errorf("the log says %q, want one line, of no connections", said)
 		}
