@@ -33,8 +33,8 @@ func seedOf(e *effect, rest []byte, whole bool) reasons {
 	case !whole:
 		return functions // it is too long to be read
 	}
-	for n := range wire.BindCount(rest) {
-		if value, _, _ := wire.BindValue(rest, n+1); strings.EqualFold(string(value), seedSetting) {
+	for value := range wire.BindValues(rest) {
+		if strings.EqualFold(string(value), seedSetting) {
 			return functions
 		}
 	}

@@ -3,6 +3,8 @@
 package wire_test
 
 import (
+	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -44,6 +46,27 @@ func TestBindValue(t *testing.T) {
 		}
 		for cut := range rest { // no part of a message is read beyond its end
 			_, _, _ = wire.BindValue(rest[:cut], c.n)
+		}
+	}
+}
+
+func TestBindValues(t *testing.T) {
+	t.Parallel()
+	values := [][]byte{[]byte("one"), nil, {}, {0, 0, 0, 4}}
+	message, err := (&pgproto3.Bind{ParameterFormatCodes: []int16{1}, Parameters: values}).Encode(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, rest, err := wire.ReadBind(message[wire.HeaderSize:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := slices.Collect(wire.BindValues(rest)); !reflect.DeepEqual(got, values) {
+		t.Errorf("got %q, want %q", got, values)
+	}
+	for cut := range rest { // no part of a message is read beyond its end
+		if n := len(slices.Collect(wire.BindValues(rest[:cut]))); n > len(values) {
+			t.Errorf("%d values in %d bytes", n, cut)
 		}
 	}
 }

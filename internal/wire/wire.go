@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"iter"
 )
 
 // Types of messages from the client.
@@ -175,13 +176,23 @@ func BindValue(rest []byte, n int) (value []byte, format Format, ok bool) {
 	return value, format, value != nil
 }
 
-// BindCount returns how many parameters follow the names of a Bind message.
-func BindCount(rest []byte) int {
-	_, rest, ok := uint16s(rest)
-	if !ok || len(rest) < 2 {
-		return 0
+// BindValues yields the values in what follows the names of a Bind message, nil for a
+// null, up to where the message is there.
+func BindValues(rest []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		_, rest, ok := uint16s(rest)
+		if !ok || len(rest) < 2 {
+			return
+		}
+		n := binary.BigEndian.Uint16(rest)
+		rest = rest[2:]
+		for range n {
+			var value []byte
+			if value, rest, ok = Column(rest); !ok || !yield(value) {
+				return
+			}
+		}
 	}
-	return int(binary.BigEndian.Uint16(rest))
 }
 
 // uint16s splits b after a list of numbers that follows its own length.
