@@ -307,3 +307,26 @@ func TestTypesOfParametersRunWhatTheyCall(t *testing.T) {
 		}
 	}
 }
+
+// What others define while the pool is quiet is seen by the first who calls it.
+func TestBodiesAreReadAgainAfterAQuietTime(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	g := open(t, url, poolOf(2)) // of which only one connection is open when the other client comes
+	one, other := g.connect(t), g.connect(t)
+	must(t, one, "select 1")
+	for name, before := range map[string]string{"quiet": "select 1", "pinned": "create temp table tt (n int)"} {
+		must(t, one, before)
+		testpg.Exec(t, url, "create function "+name+"() returns int language plpgsql as $$begin set role pg_monitor; return 1; end$$")
+		g.AgeCatalogs()
+		must(t, one, "select "+name+"()")
+		must(t, one, "discard temp")
+		if got := answers(t, other, "select current_user::text"); got != "postgres" {
+			t.Errorf("%s: the other client is %q", name, got)
+		}
+		if got := answers(t, one, "select current_user::text"); got != "pg_monitor" {
+			t.Errorf("%s: the client is %q", name, got)
+		}
+		must(t, one, "reset role")
+	}
+}

@@ -42,5 +42,13 @@ func (g *Gateway) StatementBytes() int64 { return g.env.StatementBytes() }
 // Farewell is how long clients that ask nothing have to leave when there is no time.
 const Farewell = farewell
 
+// AgeCatalogs has what all pools know of their databases' routines be as old as it
+// may get.
+func (g *Gateway) AgeCatalogs() {
+	for _, d := range g.databases() {
+		d.pool.AgeCatalog()
+	}
+}
+
 // Logins is how many logins are under way.
 func (g *Gateway) Logins() int { return g.logins.count() }

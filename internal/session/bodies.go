@@ -142,7 +142,7 @@ const defining = 1<<sqltext.DDL | 1<<sqltext.CreateRoutine | 1<<sqltext.CreateTe
 // lately reports whether what the pool's catalog says may not be all: the
 // transaction has defined something, or somebody else just now.
 func (x *exchange) lately() bool {
-	return x.defines || x.pool().catalog.schema.Load() != x.s.env.dictionary.defined.Load()
+	return x.defines || x.aged || x.pool().catalog.schema.Load() != x.s.env.dictionary.defined.Load()
 }
 
 // withRoutines returns an effect with what the database's routines add to it.

@@ -9,17 +9,19 @@ import (
 	"time"
 
 	"github.com/weir-pg/weir/internal/routine"
+	"github.com/weir-pg/weir/internal/wire"
 )
 
 // catalog is what a pool knows of the routines of its database, and of what calls
 // them. It is read with the first login's questions, and again where it has
 // changed: after a transaction of weir's clients that may have changed the schema,
-// and every few seconds for what others do, when an upstream is let go of.
+// and every few seconds for what others do: when an upstream is let go of, and where
+// nobody has done that for a while, in front of what a client sends.
 type catalog struct {
 	current  atomic.Pointer[routine.Catalog] // nil where no statement has to be looked at
 	tempPath atomic.Bool                     // a session begins with pg_temp in its search_path
 	schema   atomic.Uint64                   // the dictionary's count of changes when it was read
-	next     atomic.Int64                    // when it is looked at again, in nanoseconds of Unix time
+	next     atomic.Int64                    // when it has to be looked at again, in nanoseconds of Unix time; 0 before the first time
 
 	// busy is set by who reads it, to whom the rest belongs.
 	busy  atomic.Bool
@@ -38,6 +40,10 @@ const (
 	// changed.
 	catalogEvery = 5 * time.Second
 
+	// catalogAhead is how much earlier it is read when an upstream is let go of, so
+	// that nobody in a busy pool has it read in front of a statement.
+	catalogAhead = time.Second
+
 	// catalogShare bounds how much of the time of one connection that takes.
 	catalogShare = 100
 
@@ -50,7 +56,7 @@ const (
 // catalogDue reports whether the pool's catalog has to be looked at.
 func (x *exchange) catalogDue() bool {
 	c := &x.pool().catalog
-	if !x.catalogStale() && x.meter.asked.UnixNano() < c.next.Load() {
+	if !x.catalogStale() && x.meter.asked.UnixNano() < c.next.Load()-int64(catalogAhead) {
 		return false
 	}
 	return !x.pool().sessionMode() && !c.busy.Load()
@@ -60,8 +66,25 @@ func (x *exchange) catalogDue() bool {
 // the upstream at hand can be asked.
 func (x *exchange) catalogStale() bool {
 	c := &x.pool().catalog
-	return c.schema.Load() != x.s.env.dictionary.defined.Load() && (x.between() || x.onlyAhead()) && !c.busy.Load() && !x.pool().sessionMode()
+	if x.s.pin != nil && x.synced && x.status == wire.Idle {
+		x.ages(time.Now()) // it has its upstream for longer than a transaction
+	}
+	return (x.aged || c.schema.Load() != x.s.env.dictionary.defined.Load()) && (x.between() || x.onlyAhead()) && !c.busy.Load() && !x.pool().sessionMode()
 }
+
+// ages notes whether the pool's catalog is too old for the first statement on an
+// upstream, or the next one of a pinned client: after a quiet time nobody has looked
+// at it.
+func (x *exchange) ages(now time.Time) { x.aged = x.pool().catalogOld(now) }
+
+// catalogOld reports whether the catalog is older than it may be.
+func (p *Pool) catalogOld(now time.Time) bool {
+	next := p.catalog.next.Load()
+	return next != 0 && now.UnixNano() >= next && !p.sessionMode()
+}
+
+// AgeCatalog has the catalog be as old as it may get; it is for tests.
+func (p *Pool) AgeCatalog() { p.catalog.next.Store(1) }
 
 // readCatalog looks at the pool's catalog, and reads what is new in it.
 func (x *exchange) readCatalog() {
@@ -80,6 +103,7 @@ func (x *exchange) readCatalog() {
 		c.print = ""
 		c.current.Store(routine.Everything())
 	}
+	x.aged = false
 	c.schema.Store(schema)
 	c.next.Store(time.Now().Add(max(catalogEvery, catalogShare*time.Since(began))).UnixNano())
 }

@@ -59,6 +59,7 @@ type exchange struct {
 	redefines bool              // the transaction may have changed the schema
 	defines   bool              // the transaction may have changed what routines there are
 	made      routine.Effect    // what routines leave that it has made
+	aged      bool              // the pool's catalog is older than it may be
 	rereads   bool              // they may change how PostgreSQL reads later texts
 	vacated   []string          // databases that were freed for them
 	aims      []aim             // upstreams at which signals of this client may be on their way

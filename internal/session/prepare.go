@@ -4,6 +4,7 @@ package session
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/weir-pg/weir/internal/sqlstate"
 	"github.com/weir-pg/weir/internal/sqltext"
@@ -211,7 +212,7 @@ func (x *exchange) answerAlone(typ byte, size int) bool {
 
 func (x *exchange) parseAlone(size int) bool {
 	m, err := wire.ReadParse(x.toUp.body(size))
-	if err != nil || len(m.Name) == 0 || x.s.find(m.Name) != nil {
+	if err != nil || len(m.Name) == 0 || x.s.find(m.Name) != nil || x.pool().catalogOld(time.Now()) {
 		return false
 	}
 	st := x.statementFor(m)

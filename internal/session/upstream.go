@@ -139,6 +139,7 @@ func (x *exchange) attach(up *Upstream) bool {
 	x.s.link(up, x.meter.acquired)
 	up.Attach(x.task)
 	x.up, x.status, x.synced = up, wire.Idle, true
+	x.ages(x.meter.acquired)
 	x.changes.settled = x.s.settings
 	x.stakes = stakes{}
 	if up.holder != x.s.key.pid {
@@ -181,7 +182,7 @@ func (x *exchange) detach() *Upstream {
 	x.s.settleGuesses()
 	x.s.link(nil, time.Time{})
 	x.up, x.bound, x.altered, x.varied, x.redefines, x.rereads = nil, nil, false, false, false, false
-	x.made, x.defines = routine.Effect{}, false
+	x.made, x.defines, x.aged = routine.Effect{}, false, false
 	if x.status != wire.Idle {
 		x.s.changeSettings(x.changes.settled) // what a lost block had set is rolled back
 	}
