@@ -3,6 +3,7 @@
 package weir_test
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -328,5 +329,48 @@ func TestBodiesAreReadAgainAfterAQuietTime(t *testing.T) {
 			t.Errorf("%s: the client is %q", name, got)
 		}
 		must(t, one, "reset role")
+	}
+}
+
+// What somebody else has defined that has the name of what a text meant before is
+// what it means to those who prepare it afterwards.
+func TestParseAfterOthersHaveTakenAName(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	testpg.Exec(t, url, "create schema s; create schema u; create function u.f() returns text language sql as 'select ''old'''; create table u.t (n text); insert into u.t values ('old')")
+	g := open(t, url, poolOf(1))
+	const path = "search_path=s,u,pg_catalog"
+	texts := []string{"select n from t", "select f()", "select lower('OLD')", "select current_user::text"}
+	prepare := func(t *testing.T, c *pgx.Conn, name string) (list []string) {
+		t.Helper()
+		for i, text := range texts {
+			if _, err := c.Prepare(bounded(t), name+strconv.Itoa(i), text); err != nil {
+				t.Fatal(err)
+			}
+			var got string
+			if err := c.QueryRow(bounded(t), name+strconv.Itoa(i)).Scan(&got); err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, got)
+		}
+		return list
+	}
+	one, two, other, twin := g.connect(t, path), g.connect(t, path), g.connect(t), direct(t, url+"&"+path)
+	want := prepare(t, twin, "before")
+	for _, c := range []*pgx.Conn{one, two} {
+		if got := prepare(t, c, "before"); !slices.Equal(got, want) {
+			t.Errorf("before: %q, directly %q", got, want)
+		}
+	}
+	testpg.Exec(t, url, "create function s.lower(text) returns text language plpgsql as $$begin set role pg_monitor; return 'new'; end$$; create function s.f() returns text language sql as 'select ''new'''; create table s.t (n text); insert into s.t values ('new')")
+	g.AgeCatalogs()
+	want = prepare(t, twin, "after")
+	for _, c := range []*pgx.Conn{one, two} {
+		if got := prepare(t, c, "after"); !slices.Equal(got, want) {
+			t.Errorf("after: %q, directly %q", got, want)
+		}
+		if got := answers(t, other, "select current_user::text"); got != "postgres" {
+			t.Errorf("the other client is %q", got)
+		}
 	}
 }

@@ -26,6 +26,7 @@ type catalog struct {
 	// busy is set by who reads it, to whom the rest belongs.
 	busy  atomic.Bool
 	print string                  // of what was read
+	names string                  // of what names in a text may stand for
 	codes map[string]knownRoutine // by oid
 }
 
@@ -115,6 +116,11 @@ func (x *exchange) refreshCatalog(c *catalog) error {
 		return err
 	}
 	c.tempPath.Store(namesTemp(rows["path"]))
+	if c.names != rows["names"] && c.names != "" {
+		x.s.env.dictionary.schema.Add(1) // what is prepared from now on may mean something else than before
+	}
+	c.names = rows["names"]
+	rows["print"] += rows["names"]
 	count, _ := strconv.Atoi(rows["routines"])
 	bytes, _ := strconv.Atoi(rows["bytes"])
 	switch {

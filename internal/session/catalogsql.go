@@ -18,20 +18,22 @@ const separator = "\x01"
 const catalogPrelude = `SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL statement_timeout = 0; SET LOCAL client_encoding = SQL_ASCII; `
 
 // printQuery asks for what changes whenever a routine changes, or something that may
-// call one; for how many there are; and for how search_path begins. Objects of the
+// call one, apart for what names in a text stand for; for how many there are; and for
+// how search_path begins. Objects of the
 // database's own have oids from 16384 on (PostgreSQL: FirstNormalObjectId), by which
 // there are indexes.
-const printQuery = `SELECT 'print', concat_ws(' '` +
+const printQuery = `SELECT 'names', concat_ws(' '` +
 	`, (SELECT concat(count(*), '/', sum(xmin::text::int8)) FROM pg_proc WHERE oid >= 16384)` +
+	`, (SELECT concat(count(*), '/', sum(xmin::text::int8)) FROM pg_operator WHERE oid >= 16384)` +
+	`, (SELECT concat(count(*), '/', sum(xmin::text::int8)) FROM pg_type WHERE oid >= 16384 AND typtype <> 'c' AND typcategory <> 'A')` +
+	`, (SELECT concat(count(*), '/', sum(hashtext(concat(oid, relname))::int8)) FROM pg_class WHERE oid >= 16384 AND relpersistence <> 't' AND relkind <> 't')` +
+	`) UNION ALL SELECT 'print', concat_ws(' '` +
 	`, (SELECT concat(count(*), '/', sum(xmin::text::int8)) FROM pg_trigger WHERE oid >= 16384 AND NOT tgisinternal)` +
 	`, (SELECT concat(count(*), '/', sum(xmin::text::int8)) FROM pg_rewrite WHERE oid >= 16384)` +
 	`, (SELECT concat(count(*), '/', sum(xmin::text::int8)) FROM pg_attrdef WHERE oid >= 16384)` +
 	`, (SELECT concat(count(*), '/', sum(xmin::text::int8)) FROM pg_constraint WHERE oid >= 16384)` +
 	`, (SELECT concat(count(*), '/', sum(xmin::text::int8)) FROM pg_policy WHERE oid >= 16384)` +
-	`, (SELECT concat(count(*), '/', sum(xmin::text::int8)) FROM pg_operator WHERE oid >= 16384)` +
 	`, (SELECT concat(count(*), '/', sum(xmin::text::int8)) FROM pg_cast WHERE oid >= 16384)` +
-	`, (SELECT concat(count(*), '/', sum(xmin::text::int8)) FROM pg_type WHERE oid >= 16384 AND typtype <> 'c' AND typcategory <> 'A')` +
-	`, (SELECT concat(count(*), '/', sum(hashtext(concat(oid, relname))::int8)) FROM pg_class WHERE oid >= 16384 AND relpersistence <> 't' AND relkind <> 't')` +
 	`, (SELECT concat(count(*), '/', sum(xmin::text::int8)) FROM pg_attribute WHERE atttypid >= 16384)` +
 	`, (SELECT concat(count(*), '/', sum(xmin::text::int8)) FROM pg_amop WHERE oid >= 16384)` +
 	`, (SELECT concat(count(*), '/', sum(xmin::text::int8)) FROM pg_amproc WHERE oid >= 16384)` +
