@@ -45,7 +45,7 @@ type answer struct {
 	had     *upstream.Statement // Close of an alias: what it was
 	leads   bool                // a Query comes next, which is skipped if this fails
 	frees   []string            // Query: what it deallocates
-	pins    reasons             // Query, Bind, FunctionCall: what it may leave behind
+	pins    reasons             // Query, Parse, Bind, FunctionCall: what it may leave behind
 	span    uint64              // Sync: its number, see span
 	ignored bool                // Sync: it was sent while PostgreSQL copied in, which may ignore it
 	err     *sqlstate.Error     // replaced: weir's own

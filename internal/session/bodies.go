@@ -65,7 +65,7 @@ func (e *effect) addCode(code routine.Code) {
 func (e *effect) addTypes(oids []byte) {
 	for i := 2; i+oidSize <= len(oids); i += oidSize {
 		if oid := binary.BigEndian.Uint32(oids[i:]); oid >= firstNormal {
-			e.calls = append(e.calls, routine.TypeOf(oid))
+			e.calls, e.newest = append(e.calls, routine.TypeOf(oid)), max(e.newest, oid)
 		}
 	}
 }
@@ -139,10 +139,12 @@ const plainly = 1<<sqltext.Empty | 1<<sqltext.Begin | 1<<sqltext.Rollback | 1<<s
 // change them.
 const defining = 1<<sqltext.DDL | 1<<sqltext.CreateRoutine | 1<<sqltext.CreateTemp
 
-// lately reports whether what the pool's catalog says may not be all: the
-// transaction has defined something, or somebody else just now.
-func (x *exchange) lately() bool {
-	return x.defines || x.aged || x.pool().catalog.schema.Load() != x.s.env.dictionary.defined.Load()
+// lately reports whether what the pool's catalog says may not be all of a statement:
+// the transaction has defined something, or somebody else just now, or a parameter is
+// of a type that was made after the catalog was read.
+func (x *exchange) lately(e *effect) bool {
+	c := &x.pool().catalog
+	return x.defines || x.aged || e.newest > c.newest.Load() || c.schema.Load() != x.s.env.dictionary.defined.Load()
 }
 
 // withRoutines returns an effect with what the database's routines add to it.
@@ -162,10 +164,14 @@ func (x *exchange) withRoutines(e *effect, text []byte) *effect {
 		words = append(words, routine.Any)
 	}
 	calls := c.Lookup(words, e.kinds&defining != 0, native)
-	if !ok || x.lately() {
+	if !ok || x.lately(e) {
 		calls = calls.With(routine.Effect{Leaves: routine.Sets | routine.Objects}).With(x.made)
 	}
-	more.addRoutine(c.Resolved(calls))
+	if calls = c.Resolved(calls); !calls.Empty() {
+		more.addRoutine(calls)
+		more.parsing = &effect{uses: true}
+		more.parsing.addRoutine(calls)
+	}
 	return &more
 }
 
@@ -176,9 +182,13 @@ type found struct {
 }
 
 // effectOfText is what a text that the client sends may leave behind.
-func (x *exchange) effectOfText(text []byte) effect {
+func (x *exchange) effectOfText(text []byte) effect { return x.effectOfParsed(text, nil) }
+
+// effectOfParsed is effectOfText where parameters have types, as Parse carries them.
+func (x *exchange) effectOfParsed(text, oids []byte) effect {
 	e := x.s.env.dictionary.declared.effectOf(text, x.quoting())
-	if !e.makes && x.pool().catalog.current.Load() == nil && !x.lately() {
+	e.addTypes(oids)
+	if !e.makes && x.pool().catalog.current.Load() == nil && !x.lately(&e) {
 		return e // nothing is allocated
 	}
 	return x.fullEffect(e, text)
@@ -194,7 +204,7 @@ func (x *exchange) effectOf(st *statement) *effect {
 	if st.effect.hinges != 0 && st.effect.hinges&x.quoting() != 0 {
 		return &unread
 	}
-	c, lately := x.pool().catalog.current.Load(), x.lately()
+	c, lately := x.pool().catalog.current.Load(), x.lately(&st.effect)
 	if c == nil && !lately {
 		return x.located(&st.effect)
 	}

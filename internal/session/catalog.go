@@ -19,6 +19,7 @@ import (
 // nobody has done that for a while, in front of what a client sends.
 type catalog struct {
 	current  atomic.Pointer[routine.Catalog] // nil where no statement has to be looked at
+	newest   atomic.Uint32                   // the highest oid of a type when it was read
 	tempPath atomic.Bool                     // a session begins with pg_temp in its search_path
 	schema   atomic.Uint64                   // the dictionary's count of changes when it was read
 	next     atomic.Int64                    // when it has to be looked at again, in nanoseconds of Unix time; 0 before the first time
@@ -115,6 +116,8 @@ func (x *exchange) refreshCatalog(c *catalog) error {
 	if err != nil {
 		return err
 	}
+	newest, _ := strconv.ParseUint(rows["newest"], 10, 32)
+	defer c.newest.Store(uint32(newest)) // not before these types are known
 	c.tempPath.Store(namesTemp(rows["path"]))
 	if c.names != rows["names"] && c.names != "" {
 		x.s.env.dictionary.schema.Add(1) // what is prepared from now on may mean something else than before

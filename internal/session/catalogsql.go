@@ -18,8 +18,8 @@ const separator = "\x01"
 const catalogPrelude = `SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL statement_timeout = 0; SET LOCAL client_encoding = SQL_ASCII; `
 
 // printQuery asks for what changes whenever a routine changes, or something that may
-// call one, apart for what names in a text stand for; for how many there are; and for
-// how search_path begins. Objects of the
+// call one, apart for what names in a text stand for; for how many there are; for
+// the latest type; and for how search_path begins. Objects of the
 // database's own have oids from 16384 on (PostgreSQL: FirstNormalObjectId), by which
 // there are indexes.
 const printQuery = `SELECT 'names', concat_ws(' '` +
@@ -46,6 +46,7 @@ const printQuery = `SELECT 'names', concat_ws(' '` +
 	`, (SELECT concat(count(*), '/', sum(xmin::text::int8)) FROM pg_index WHERE indexprs IS NOT NULL OR indpred IS NOT NULL)` +
 	`) UNION ALL SELECT 'routines', count(*)::text FROM pg_proc WHERE oid >= 16384` +
 	` UNION ALL SELECT 'bytes', coalesce(sum(length(prosrc)), 0)::text FROM pg_proc WHERE oid >= 16384` +
+	` UNION ALL SELECT 'newest', max(oid)::text FROM pg_type` +
 	` UNION ALL SELECT 'path', reset_val FROM pg_settings WHERE name = 'search_path'`
 
 // trustedRoutine is whether foreignCode trusts the routine p: an extension's, and those

@@ -47,8 +47,10 @@ type effect struct {
 	reverts   bool     // it may give any setting its default, unseen
 	configs   []string // settings that set_config sets, to a default where the value is null
 
-	calls []string       // names that code in it mentions, beside its own
-	made  routine.Effect // what routines leave that it makes
+	calls   []string       // names that code in it mentions, beside its own
+	newest  uint32         // the highest oid of the types of its parameters that did not come with PostgreSQL
+	parsing *effect        // what its Parse may leave behind, beyond what the text shows; see analysed
+	made    routine.Effect // what routines leave that it makes
 
 	mentions     []sqltext.Mention // the prepared statements that it names
 	anyStatement bool              // it may run prepared statements whose names it makes up

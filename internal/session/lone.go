@@ -13,6 +13,7 @@ import (
 // one statement, or one group of the extended protocol with one statement.
 type lone struct {
 	text     string // of the statement; of one that is only prepared, too
+	oids     string // of its parameters' types, as Parse carries them; "" for a simple query
 	prepares bool   // it is not even bound
 }
 
@@ -40,8 +41,8 @@ type loneGroup struct {
 	lone
 
 	begun    bool
-	parsed   *string // the text of its Parse, nil before that
-	name     string  // that Parse's
+	parsed   bool   // it has a Parse, whose text and types are in lone
+	name     string // that Parse's
 	bound    bool
 	executed bool
 	ended    bool
@@ -56,15 +57,12 @@ func (g *loneGroup) take(s *Session, typ byte, body []byte) bool {
 		return !g.begun && sqltext.Scan(text).Count == 1
 	case wire.Sync:
 		g.ended, g.prepares = true, !g.bound
-		if g.prepares && g.parsed != nil {
-			g.text = *g.parsed
-		}
 		return g.begun
 	case wire.Parse:
 		m, err := wire.ReadParse(body)
-		text := string(m.Text)
-		twice := g.parsed != nil || g.bound
-		g.begun, g.parsed, g.name = true, &text, string(keyed(m.Name))
+		twice := g.parsed || g.bound
+		g.begun, g.parsed, g.name = true, true, string(keyed(m.Name))
+		g.text, g.oids = string(m.Text), string(m.OIDs)
 		return err == nil && !twice
 	case wire.Bind:
 		return g.bind(s, body)
@@ -89,14 +87,18 @@ func (g *loneGroup) bind(s *Session, body []byte) bool {
 		return false
 	}
 	g.begun, g.bound = true, true
-	if g.parsed != nil {
-		g.text = *g.parsed
+	if g.parsed {
 		return g.name == string(keyed(name))
 	}
 	st := s.find(name)
 	if st == nil || st.unseen {
 		return false
 	}
-	g.text = st.Text
+	g.text, g.oids = st.Text, st.OIDs
 	return true
+}
+
+// effectOfLone is what the only request under way may leave behind.
+func (x *exchange) effectOfLone(l *lone) effect {
+	return x.effectOfParsed([]byte(l.text), []byte(l.oids))
 }

@@ -53,7 +53,12 @@ func (x *exchange) parse(size int) bool {
 		return false
 	}
 	e := x.effectOf(st)
-	if x.due.between() {
+	early := x.analysed(e)
+	if early != nil && x.waitsForNames(early) {
+		x.s.env.dictionary.release(st)
+		return false
+	}
+	if early != nil || x.due.between() {
 		if ok, done := x.permit(e, size); !ok {
 			x.s.env.dictionary.release(st)
 			return done
@@ -66,6 +71,9 @@ func (x *exchange) parse(size int) bool {
 	x.catchUp(st.effect.kinds)
 	x.send()
 	x.align(st.effect.mentions, false)
+	if early != nil {
+		x.align(early.mentions, false)
+	}
 	if len(m.Name) == 0 && !st.unseen && x.s.env.dictionary.tooMuch(st) {
 		x.provoke(size, x.crowdedOut())
 		x.s.env.dictionary.release(st)
@@ -94,7 +102,7 @@ func (x *exchange) parseUnseen(size int) bool {
 	}
 	x.send()
 	st := &statement{unseen: true, alone: true, clients: 1, effect: unread}
-	x.due.push(answer{kind: 'P', unnamed: true, st: st})
+	x.due.push(answer{kind: 'P', unnamed: true, st: st, pins: x.analysesAs(&unread)})
 	x.s.assumeUnnamed(st)
 	x.up.Prepared.Unnamed = &st.Statement
 	x.toUp.keep(size)
@@ -104,7 +112,7 @@ func (x *exchange) parseUnseen(size int) bool {
 // parseUnnamed forwards a Parse of the unnamed statement as it is, and
 // remembers it in case the client binds it on another upstream.
 func (x *exchange) parseUnnamed(m wire.ParseMessage, st *statement, size int) {
-	x.due.push(answer{kind: 'P', unnamed: true, st: st})
+	x.due.push(answer{kind: 'P', unnamed: true, st: st, pins: x.analyses(st)})
 	x.s.assumeUnnamed(st)
 	x.up.Prepared.Unnamed = &st.Statement
 	x.toUp.keep(size)
@@ -153,7 +161,7 @@ func (x *exchange) parseNamed(m wire.ParseMessage, st *statement, size int) bool
 		x.toUp.discard(size)
 		return true
 	}
-	x.due.push(answer{kind: 'P', adds: !has, st: st, name: name})
+	x.due.push(answer{kind: 'P', adds: !has, st: st, name: name, pins: x.analyses(st)})
 	if !has {
 		x.adds(st)
 	}
@@ -180,7 +188,7 @@ func (x *exchange) parseAside(m wire.ParseMessage, st *statement, size int) {
 	x.toUp.insert(func(out []byte) []byte {
 		return wire.AppendTarget(out, wire.Close, wire.Statement, parsedAside)
 	})
-	x.due.push(answer{kind: 'P', st: st, name: string(keyed(m.Name))})
+	x.due.push(answer{kind: 'P', st: st, name: string(keyed(m.Name)), pins: x.analyses(st)})
 	x.parseAs(parsedAside, m, size)
 }
 
@@ -277,7 +285,8 @@ var taken = &statement{Statement: upstream.Statement{Name: namePrefix + "!", OID
 // Parse of it may fail by now.
 func (x *exchange) parseTwice(m wire.ParseMessage, size int) {
 	x.ensure(taken)
-	x.due.push(answer{kind: 'P', st: &statement{Statement: taken.Statement, targetName: string(m.Name)}})
+	e := x.effectOfParsed(m.Text, m.OIDs) // PostgreSQL looks at the name last
+	x.due.push(answer{kind: 'P', st: &statement{Statement: taken.Statement, targetName: string(m.Name)}, pins: x.analysesAs(&e)})
 	x.parseAs(taken.Name, m, size)
 }
 
@@ -297,7 +306,7 @@ func (x *exchange) ensure(st *statement) {
 	back := x.asPrepared(st)
 	x.layTargets(st)
 	x.adds(st)
-	x.due.push(answer{kind: 'P', fate: swallowed, adds: true, st: st})
+	x.due.push(answer{kind: 'P', fate: swallowed, adds: true, st: st, pins: x.analyses(st)})
 	x.toUp.insert(func(out []byte) []byte {
 		return wire.AppendParse(out, st.Name, st.Text, []byte(st.OIDs))
 	})
@@ -329,7 +338,7 @@ func (x *exchange) ensureUnnamed() {
 		x.layTargets(st)
 		x.up.Prepared.Unnamed = &st.Statement
 		x.s.unnamedSpan = x.s.span
-		x.due.push(answer{kind: 'P', fate: swallowed, unnamed: true, st: st})
+		x.due.push(answer{kind: 'P', fate: swallowed, unnamed: true, st: st, pins: x.analyses(st)})
 		x.toUp.insert(func(out []byte) []byte {
 			return wire.AppendParse(out, "", st.Text, []byte(st.OIDs))
 		})

@@ -44,7 +44,7 @@ func (x *exchange) reads() bool {
 	if !ok || x.pool().suspects(l.text) {
 		return false
 	}
-	if e := x.effectOfText([]byte(l.text)); !e.onlyReads() {
+	if e := x.effectOfLone(&l); !e.onlyReads() {
 		return false
 	}
 	if len(words) > 0 {

@@ -158,7 +158,7 @@ func (x *exchange) conflicts(code sqlstate.Code) bool {
 	if !ok {
 		return false
 	}
-	e := x.effectOfText([]byte(l.text))
+	e := x.effectOfLone(&l)
 	return e.kinds != 0 && e.kinds&^undoable == 0 && e.pins == 0 && !e.touches
 }
 
@@ -173,7 +173,7 @@ func (x *exchange) reserves(code sqlstate.Code) bool {
 	if !ok {
 		return false
 	}
-	e := x.effectOfText([]byte(l.text))
+	e := x.effectOfLone(&l)
 	if !e.single || e.kinds != 1<<sqltext.Set || e.pins != 0 || len(e.hidden) != 1 {
 		return false
 	}

@@ -125,7 +125,7 @@ func (x *exchange) aimBind(st *statement, rest []byte) *statement {
 	other := x.s.env.dictionary.passing(text, []byte(st.OIDs), st.meaning, st.quoting)
 	other.Name = ""
 	x.up.Prepared.Unnamed = &other.Statement
-	x.due.push(answer{kind: 'P', fate: swallowed, unnamed: true, st: other})
+	x.due.push(answer{kind: 'P', fate: swallowed, unnamed: true, st: other, pins: x.analyses(other)})
 	x.toUp.insert(func(out []byte) []byte {
 		return wire.AppendParse(out, "", text, []byte(st.OIDs))
 	})

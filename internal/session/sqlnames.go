@@ -124,7 +124,7 @@ func (x *exchange) align(names []sqltext.Mention, query bool) (prepared bool) {
 		x.pool().stats.Parses.Add(x.shard(), 1)
 		back := x.asPrepared(want)
 		x.up.Prepared.SetAlias(m.Name, &want.Statement)
-		x.due.push(answer{kind: 'P', fate: swallowed, st: want, alias: m.Name, leads: query})
+		x.due.push(answer{kind: 'P', fate: swallowed, st: want, alias: m.Name, leads: query, pins: x.analyses(want)})
 		x.toUp.insert(func(out []byte) []byte {
 			return wire.AppendParse(out, m.Name, want.Text, []byte(want.OIDs))
 		})
@@ -158,7 +158,8 @@ func (x *exchange) layTargets(st *statement) {
 		t := &st.targets[i]
 		x.dropAlias(t.Name)
 		x.up.Prepared.SetAlias(t.Name, t)
-		x.due.push(answer{kind: 'P', fate: swallowed, alias: t.Name})
+		e := x.effectOfParsed([]byte(t.Text), []byte(t.OIDs))
+		x.due.push(answer{kind: 'P', fate: swallowed, alias: t.Name, pins: x.analysesAs(&e)})
 		x.toUp.insert(func(out []byte) []byte { return wire.AppendParse(out, t.Name, t.Text, []byte(t.OIDs)) })
 	}
 }
@@ -285,7 +286,7 @@ func (x *exchange) parseReal(m wire.ParseMessage, st *statement, size int) {
 	name := string(keyed(m.Name))
 	x.dropAlias(name)
 	x.up.Prepared.SetAlias(name, &st.Statement)
-	x.due.push(answer{kind: 'P', st: st, name: name, alias: name})
+	x.due.push(answer{kind: 'P', st: st, name: name, alias: name, pins: x.analyses(st)})
 	x.toUp.keep(size)
 	if st.effect.mentions != nil {
 		x.ensure(st) // what it executes may not be there any more later

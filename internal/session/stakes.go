@@ -87,7 +87,12 @@ func (x *exchange) changedNothing() bool {
 		return true
 	}
 	l, ok := x.lone()
-	return ok && isConstant(l.text)
+	if !ok || !isConstant(l.text) {
+		return false
+	}
+	var e effect
+	e.addTypes([]byte(l.oids))
+	return e.newest == 0 // Bind makes values of them
 }
 
 // isConstant reports whether a text is a SELECT of numbers and NULL: there is
