@@ -122,7 +122,8 @@ func TestAnOpenGroupThatIsLostIsNotCommitted(t *testing.T) {
 		"in a block":       {[]string{"begin", "insert into rows values (1)"}, write, "E(08006) Z(E)", ""},
 		"a COMMIT":         {[]string{"begin", "insert into rows values (1)"}, append(extended("commit"), &pgproto3.Flush{}), "E(08007) Z(E)", "1"},
 		"a COMMIT outside": {nil, slices.Concat(extended("insert into rows values (2)"), extended("commit"), []pgproto3.FrontendMessage{&pgproto3.Flush{}}), "E(08007) Z(I)", "2"},
-		"a procedure's":    {nil, append(extended("do 'begin insert into rows values (3); commit; end'"), &pgproto3.Flush{}), "E(08007) EOF", "3"}, // it keeps its connection
+		"a procedure's":    {nil, append(extended("do 'begin insert into rows values (3); commit; end'"), &pgproto3.Flush{}), "E(08007) Z(I)", "3"},
+		"a lock before":    {[]string{"begin", "select pg_advisory_lock(7)"}, write, "E(08006) EOF", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.client = s.g.raw(t)

@@ -19,7 +19,7 @@ func (x *exchange) upstreamLost(cause error) {
 	if x.lostAhead(cause) {
 		return
 	}
-	farewell, kept := x.fatal, x.keeps()
+	farewell, kept := x.fatal, x.counts()
 	if a := x.due.first(); a != nil && a.kind == internal {
 		x.found.complaint = x.lossError(cause)
 		x.due.reset()

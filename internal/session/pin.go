@@ -29,6 +29,7 @@ type pin struct {
 // there, that pins it.
 type remains struct {
 	left     reasons // since decide
+	told     reasons // those of left whose request has ended, so that the client counts on them
 	ended    reasons // since then
 	possible reasons // left since the upstream was acquired
 	unproven bool    // PostgreSQL did not say what pins: the next transaction asks again
@@ -81,6 +82,12 @@ func (p *pin) change(to reasons, now time.Time) {
 // have to.
 func (x *exchange) keeps() bool {
 	return x.s.pin != nil || x.remains.left != 0 || x.pool().sessionMode()
+}
+
+// counts is keeps for the loss of the upstream: what a request may leave that has not
+// ended is in doubt with that, and the client is told so.
+func (x *exchange) counts() bool {
+	return x.s.pin != nil || x.remains.left&x.remains.told != 0 || x.pool().sessionMode()
 }
 
 // permit reports whether a statement may be sent, as far as what it leaves behind
@@ -180,7 +187,7 @@ func (x *exchange) decide() {
 	before := x.s.pinned()
 	now := before | x.remains.left&^opaque
 	ask := x.remains.left&(provable|opaque)&^before != 0 || x.remains.ended&before != 0
-	x.remains.left, x.remains.ended = 0, 0
+	x.remains.left, x.remains.told, x.remains.ended = 0, 0, 0
 	if ask {
 		shown, err := x.probe()
 		switch {

@@ -223,6 +223,7 @@ func (x *exchange) ready(size int) {
 	}
 	if asked {
 		x.s.settleGuesses()
+		x.remains.told = x.remains.left
 		x.observeQuery()
 		if !x.due.empty() {
 			x.toUp.spoil() // of what was sent together, this has happened
