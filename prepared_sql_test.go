@@ -53,6 +53,9 @@ func TestNamesOfSQLAndOfTheProtocolAreOne(t *testing.T) {
 			"prepare s0 as select 'sql'", "define e5 execute s0", "describe e5", "run e5", "close s0",
 			"parse s0 last", "begin", "describe e", "close s0", "describe e", "rollback",
 		},
+		"a name in escapes": {
+			"parse s0 protocol", `execute U&"s\0030"`, `deallocate U&"\0073\+000030"`, "run s0", "parse s0 again", `explain (costs off) execute u&"s0"`, `prepare U&"\0073\0031" as select 'sql'`, "execute s1", "run s1", "parse s1 new",
+		},
 		"names like weir's by PREPARE": {
 			"parse s0 protocol", "run s0", "prepare weir_1 as select 'sql 1'", "prepare weir_2 as select 'sql 2'", "prepare weir_3 as select 'sql 3'", `prepare "weir_=" as select 'sql ='`, `prepare "weir_!" as select 'sql !'`,
 			"run s0", "parse s1 one", "run s1", "parse s2 two", "run s2", "execute weir_1", "execute weir_2", `execute "weir_="`, "run weir_3", "set datestyle = german", "parse s2 again", "run s1",

@@ -60,6 +60,9 @@ func (h *head) name() (string, bool) {
 		return cut(folded(h.text[t.start:t.end])), true
 	case tokenQuoted:
 		return cut(strings.ReplaceAll(h.text[t.start+1:t.end-1], `""`, `"`)), true
+	case tokenUnicode:
+		name, ok := unescaped(strings.ReplaceAll(h.text[t.start+len(`U&"`):t.end-1], `""`, `"`))
+		return cut(name), ok && !h.at("uescape")
 	}
 	return "", false
 }
