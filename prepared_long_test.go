@@ -38,6 +38,9 @@ func TestNamesAreCutAsPostgreSQLCutsThem(t *testing.T) {
 			"parse " + split + " one", "run " + split, "run " + long(62) + "éy", "execute " + split, `execute "` + long(62) + "ü\"", "run " + long(62),
 			"parse " + long(62) + " two", "execute " + split, "run " + long(62), "run " + split, "deallocate " + split, "run " + long(62), "run " + split, "parse " + long(62) + "éx three",
 		},
+		"what is no text": {
+			"parse é one", "run é", "parse \xff one", "run \xff", "describe \xff", "close \xff", "begin", "run é", "parse \xe9 one", "parse s one", "rollback", "run é", "parse " + long(70) + "\xff one", "run " + long(70) + "\xff", "run " + long(63),
+		},
 		"a body": {
 			"parse " + long(80) + " one", "do $$ begin execute 'deallocate " + long(70) + "'; end $$", "run " + long(63), "run " + long(80),
 			"parse " + long(80) + " two", "do $$ begin execute 'execute " + long(63) + "'; end $$", "run " + long(80),

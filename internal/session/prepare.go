@@ -145,6 +145,7 @@ func (x *exchange) parseNamed(m wire.ParseMessage, st *statement, size int) bool
 		x.provoke(size, why)
 		return true
 	}
+	x.readName(m.Name)
 	name := string(keyed(m.Name))
 	x.s.setNamed(name, &prepared{statement: st})
 	if x.mayHavePrepared() && !reserved(name) && !splits(m.Name) {
@@ -167,6 +168,18 @@ func (x *exchange) parseNamed(m wire.ParseMessage, st *statement, size int) bool
 	}
 	x.parseAs(st.Name, m, size)
 	return true
+}
+
+// readName has PostgreSQL read a name that it is not sent otherwise, and which may be
+// no text in the client's encoding (pq_getmsgstring). There is nothing to be closed.
+func (x *exchange) readName(name []byte) {
+	if isASCII(name) {
+		return
+	}
+	x.due.push(answer{kind: 'C', fate: swallowed})
+	x.toUp.insert(func(out []byte) []byte {
+		return wire.AppendTarget(out, wire.Close, wire.Statement, parsedAside+string(name))
+	})
 }
 
 // blocking are the kinds of statements after which a block may be open.
@@ -220,7 +233,7 @@ func (x *exchange) answerAlone(typ byte, size int) bool {
 
 func (x *exchange) parseAlone(size int) bool {
 	m, err := wire.ReadParse(x.toUp.body(size))
-	if err != nil || len(m.Name) == 0 || x.s.find(m.Name) != nil || x.pool().catalogOld(time.Now()) {
+	if err != nil || len(m.Name) == 0 || !isASCII(m.Name) || x.s.find(m.Name) != nil || x.pool().catalogOld(time.Now()) {
 		return false
 	}
 	st := x.statementFor(m)
@@ -238,7 +251,7 @@ func (x *exchange) parseAlone(size int) bool {
 
 func (x *exchange) closeAlone(size int) bool {
 	kind, name, err := wire.ReadTarget(x.toUp.body(size))
-	if err != nil || kind != wire.Statement || len(name) == 0 {
+	if err != nil || kind != wire.Statement || len(name) == 0 || !isASCII(name) {
 		return false
 	}
 	x.s.forgetNamed(string(keyed(name)))

@@ -137,7 +137,7 @@ func (s Settings) anonymous() (rest Settings, who map[string]string) {
 }
 
 // isASCII reports whether a string means the same in every encoding.
-func isASCII(s string) bool {
+func isASCII[T string | []byte](s T) bool {
 	for i := range len(s) {
 		if s[i] >= 0x80 {
 			return false
