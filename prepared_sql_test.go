@@ -53,6 +53,11 @@ func TestNamesOfSQLAndOfTheProtocolAreOne(t *testing.T) {
 			"prepare s0 as select 'sql'", "define e5 execute s0", "describe e5", "run e5", "close s0",
 			"parse s0 last", "begin", "describe e", "close s0", "describe e", "rollback",
 		},
+		"the failed block ends, and the end of a block is executed": {
+			"define r release a", "define c commit", "define a abort", "define p savepoint a", "define v vacuum", "begin", "select 1/0", "rollback; execute r", "begin", "select 1/0", "rollback; execute c",
+			"begin", "select 1/0", "commit; execute a", "begin", "select 1/0", "end; execute p", "begin", "savepoint a", "select 1/0", "rollback to a; execute r", "select 1/0", "rollback; execute v",
+			"begin", "select 1/0", "rollback and chain; execute c", "begin", "select 1/0", "rollback; execute c; select 5",
+		},
 		"a name in escapes": {
 			"parse s0 protocol", `execute U&"s\0030"`, `deallocate U&"\0073\+000030"`, "run s0", "parse s0 again", `explain (costs off) execute u&"s0"`, `prepare U&"\0073\0031" as select 'sql'`, "execute s1", "run s1", "parse s1 new",
 		},

@@ -293,6 +293,9 @@ func (x *exchange) sendQuery(e *effect, text []byte, size, head int) {
 		x.toUp.keep(size)
 	}
 	// A simple query ends both the client's unnamed statement and the
+	if head > 0 {
+		text, added = asSeveral(text, added)
+	}
 	// upstream's (PostgreSQL: exec_simple_query).
 	x.s.assumeUnnamed(nil)
 	x.up.Prepared.Unnamed = nil

@@ -4,6 +4,7 @@ package session
 
 import (
 	"bytes"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/weir-pg/weir/internal/sqlstate"
@@ -70,4 +71,21 @@ func (x *exchange) revive(text []byte, head int) []byte {
 	x.status = wire.InTransaction
 	blank := bytes.Repeat([]byte{' '}, utf8.RuneCount(text[:head]))
 	return append(blank, text[head:]...)
+}
+
+// nothing is a statement that changes nothing and takes no snapshot.
+const nothing = "SHOW work_mem;"
+
+// asSeveral has the rest of a text that was revived be several statements still, as the
+// text was: PostgreSQL runs those in an implicit block, which decides what may be done
+// (xact.c: BeginImplicitTransactionBlock). The client does not see the one more.
+func asSeveral(text []byte, added *insertions) ([]byte, *insertions) {
+	if added == nil {
+		added = &insertions{}
+	}
+	for i := range added.list {
+		added.list[i].count++
+	}
+	added.list = slices.Insert(added.list, 0, insertion{statements: 1, length: len(nothing)})
+	return slices.Concat([]byte(nothing), text), added
 }
