@@ -63,8 +63,9 @@ func maybeBlock(text []byte) bool {
 // advance brings the block that is held back forward by a statement, and returns
 // the tag that answers it, "" where PostgreSQL has to.
 func (s *Session) advance(text []byte) string {
+	o, ok := sqltext.Opens(text)
+	ok = ok && !s.snapless // else PostgreSQL may have to refuse it
 	if len(s.opening) == 0 {
-		o, ok := sqltext.Opens(text)
 		if !ok || o.Kind != sqltext.Begin {
 			return ""
 		}
@@ -72,7 +73,7 @@ func (s *Session) advance(text []byte) string {
 		s.pool.stats.Deferred.Add(s.client.Loop().Index(), 1)
 		return o.Tag
 	}
-	if o, ok := sqltext.Opens(text); ok && o.Kind == sqltext.SetTransaction && len(s.opening) < mostHeldBack {
+	if ok && o.Kind == sqltext.SetTransaction && len(s.opening) < mostHeldBack {
 		s.opening = append(s.opening, o.SQL)
 		return o.Tag
 	}
@@ -81,6 +82,7 @@ func (s *Session) advance(text []byte) string {
 		return ""
 	}
 	s.forgetOpening()
+	s.snapless = false
 	if kind == sqltext.Rollback {
 		return "ROLLBACK"
 	}
@@ -102,6 +104,7 @@ func (s *Session) forgetOpening() {
 // failBlock makes a block that is held back one that has failed: there is no
 // upstream for it.
 func (s *Session) failBlock() {
+	s.snapless = false
 	if len(s.opening) > 0 {
 		s.forgetOpening()
 		s.lost = true

@@ -152,7 +152,7 @@ func (x *exchange) parseNamed(m wire.ParseMessage, st *statement, size int) bool
 		x.parseReal(m, st, size)
 		return true
 	}
-	if has && x.mayHaveFailed() {
+	if has && (x.mayHaveFailed() || st.snaps() && x.stakes.kinds&beforehand != 0) {
 		x.parseAside(m, st, size)
 		return true
 	}
@@ -244,6 +244,7 @@ func (x *exchange) parseAlone(size int) bool {
 	name := string(keyed(m.Name))
 	x.s.setNamed(name, &prepared{statement: st})
 	x.s.guess(name)
+	x.s.snapless = x.s.snapless || st.snaps()
 	x.toUp.discard(size)
 	x.toClient.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.ParseComplete) })
 	return true
@@ -402,8 +403,10 @@ func (x *exchange) bind(size int) bool {
 		return done
 	}
 	var e *effect
+	lacks, wait := false, false
 	if st != nil {
-		if e = x.withMentioned(x.effectOf(st)); x.waitsForNames(e) {
+		e = x.withMentioned(x.effectOf(st))
+		if lacks, wait = x.lacksSnapshot(e.kinds); wait || x.waitsForNames(e) {
 			return false
 		}
 	}
@@ -430,6 +433,9 @@ func (x *exchange) bind(size int) bool {
 		x.bound, pins = st, e.pins|seedOf(e, rest, x.toUp.whole(size))
 	}
 	x.send()
+	if lacks {
+		x.takeSnapshot(false)
+	}
 	x.stray = x.stray && len(portal) > 0
 	was := x.notePortal(portal, st, e)
 	if st != nil {

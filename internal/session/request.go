@@ -131,6 +131,7 @@ func (x *exchange) sync(size int) bool {
 		x.s.skipping = false
 		x.s.settleGuesses()
 		status := x.s.endGroup()
+		x.s.snapless = x.s.snapless && status != wire.Idle
 		if x.changes.reports != nil {
 			x.report()
 		}
@@ -230,7 +231,8 @@ func (x *exchange) query(size int) bool {
 	if x.toUp.whole(size) {
 		e = x.effectOfText(text)
 	}
-	if x.waitsForNames(&e) {
+	lacks, wait := x.lacksSnapshot(e.kinds)
+	if wait || x.waitsForNames(&e) {
 		return false
 	}
 	head := x.revives(&e, text)
@@ -260,13 +262,17 @@ func (x *exchange) query(size int) bool {
 		return true
 	}
 	x.leaves(&e)
+	x.send()
+	if lacks {
+		x.takeSnapshot(true)
+		x.barrier = true
+	}
 	x.sendQuery(&e, text, size, head)
 	return true
 }
 
 // sendQuery sends a simple query of that effect, of which a head goes ahead.
 func (x *exchange) sendQuery(e *effect, text []byte, size, head int) {
-	x.send()
 	changed := head > 0
 	if changed {
 		text = x.revive(text, head)
@@ -287,15 +293,15 @@ func (x *exchange) sendQuery(e *effect, text []byte, size, head int) {
 	if added != nil {
 		text, changed = followed, true
 	}
+	if head > 0 {
+		text, added = asSeveral(text, added)
+	}
 	if changed {
 		x.toUp.replace(size, size, func(out []byte) []byte { return wire.AppendQuery(out, text) })
 	} else {
 		x.toUp.keep(size)
 	}
 	// A simple query ends both the client's unnamed statement and the
-	if head > 0 {
-		text, added = asSeveral(text, added)
-	}
 	// upstream's (PostgreSQL: exec_simple_query).
 	x.s.assumeUnnamed(nil)
 	x.up.Prepared.Unnamed = nil

@@ -17,6 +17,8 @@ func (x *exchange) fake() {
 		typ := byte(wire.ParseComplete)
 		if a.kind == 'C' {
 			typ = wire.CloseComplete
+		} else {
+			x.s.snapless = x.s.snapless || a.st.snaps()
 		}
 		x.toClient.insert(func(out []byte) []byte { return wire.AppendEmpty(out, typ) })
 		x.succeeded()
