@@ -31,7 +31,7 @@ func TestMentions(t *testing.T) {
 		"execute " + long:                                                           {"execute " + long[:63]},
 		"execute " + long[:62] + "é":                                                {"execute " + long[:62]},
 		`execute u&"\0053\+000030 ""\\é"; deallocate U&"s0"`:                        {`execute S0 "\é`, "deallocate s0"},
-		`execute U&"!0053" uescape '!'; execute U&"\00e9"; execute U&"\005"`:         nil,
+		`execute U&"!0053" uescape '!'; execute U&"\00e9"; execute U&"\005"`:        nil,
 	} {
 		var got []string
 		for _, m := range sqltext.Mentions(text) {
