@@ -190,10 +190,11 @@ func (q *answers) asksItself() bool {
 	return false
 }
 
-// parses reports whether the span that has not ended yet has a Parse of st.
+// parses reports whether the span that has not ended yet has a Parse that gives the
+// upstream st. One of the unnamed statement with the same text does not.
 func (q *answers) parses(st *statement) bool {
 	for i := len(q.list) - 1; i >= q.head && q.list[i].kind != 'S'; i-- {
-		if q.list[i].kind == 'P' && q.list[i].st == st {
+		if q.list[i].adds && q.list[i].st == st {
 			return true
 		}
 	}
