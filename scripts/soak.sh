@@ -13,6 +13,7 @@ cd "$(dirname "$0")/.."
 machines() {
 	echo "integration ./state ^TestRandomScripts\$ -time=SPANs -seed=SEED"
 	echo "integration ./pipeline ^TestRandomPipelines\$ -time=SPANs -seed=SEED"
+	echo ". . ^TestALossAtEveryBoundary\$ -loss.time=SPANs -loss.seed=SEED"
 }
 
 # seconds reads 90, 90s, 30m or 2h.
