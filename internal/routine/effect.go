@@ -54,7 +54,15 @@ type Effect struct {
 	Settings []string // those whose names are written out, in lower case
 	// Statements are the names of prepared ones that it runs, makes or removes.
 	Statements []string
+	// Resets are the settings that it gives their defaults, or "all", and Nulls those to
+	// which a value may do so that is not written out. For the transaction only, they
+	// have ForTransaction in front.
+	Resets, Nulls []string
 }
+
+// ForTransaction is in front of the names of settings that are given their defaults for
+// the transaction.
+const ForTransaction = "local "
 
 // Empty reports whether nothing is left.
 func (e Effect) Empty() bool { return e.Leaves == 0 }
@@ -64,6 +72,7 @@ func (e Effect) With(other Effect) Effect {
 	e.Leaves |= other.Leaves
 	e.Settings = union(e.Settings, other.Settings)
 	e.Statements = union(e.Statements, other.Statements)
+	e.Resets, e.Nulls = union(e.Resets, other.Resets), union(e.Nulls, other.Nulls)
 	return e
 }
 
@@ -79,5 +88,6 @@ func union(list, other []string) []string {
 
 // equal reports whether two effects are the same, of which one has all of the other.
 func (e Effect) equal(other Effect) bool {
-	return e.Leaves == other.Leaves && len(e.Settings) == len(other.Settings) && len(e.Statements) == len(other.Statements)
+	return e.Leaves == other.Leaves && len(e.Settings) == len(other.Settings) && len(e.Statements) == len(other.Statements) &&
+		len(e.Resets) == len(other.Resets) && len(e.Nulls) == len(other.Nulls)
 }

@@ -138,6 +138,7 @@ func (r *reader) keyword(i int, word string) {
 	case "reset":
 		if name, _ := r.setting(i + 1); name != "" {
 			r.sets(name)
+			r.resets("", name)
 		}
 	case "deallocate", "prepare":
 		r.code.Leaves |= Objects | Sets
@@ -231,6 +232,11 @@ func (r *reader) sets(name string) {
 	}
 }
 
+// resets notes a setting that gets its default; span is ForTransaction or "".
+func (r *reader) resets(span, name string) {
+	r.code.Resets = union(r.code.Resets, []string{span + strings.ToLower(name)})
+}
+
 // setConfig reads a call of set_config from its first argument.
 func (r *reader) setConfig(i int) {
 	name, ok := r.text(i)
@@ -241,10 +247,18 @@ func (r *reader) setConfig(i int) {
 		}
 		return
 	}
+	span := ""
 	if r.seeds(name); !r.localCall(i + 2) {
 		r.sets(name)
 	} else {
 		r.code.Leaves |= Locals
+		span = ForTransaction
+	}
+	switch _, written := r.text(i + 2); {
+	case r.word(i+2) == "null" && r.punct(i+3) == ',':
+		r.resets(span, name)
+	case !written || r.punct(i+3) != ',':
+		r.code.Nulls = union(r.code.Nulls, []string{span + strings.ToLower(name)})
 	}
 }
 
@@ -284,6 +298,7 @@ func (r *reader) set(i int) {
 			r.code.Leaves |= Keeps // it may be the seed
 		} else {
 			r.seeds(name)
+			r.defaults(i+2, ForTransaction, name)
 		}
 		return
 	case "transaction", "constraints":
@@ -307,6 +322,22 @@ func (r *reader) set(i int) {
 	}
 	r.seeds(name)
 	r.sets(name)
+	r.defaults(i+1, "", name)
+}
+
+// defaults notes that a SET gives a setting its default, by a word up to its end from
+// i on: DEFAULT, LOCAL of a time zone, or none after NAMES.
+func (r *reader) defaults(i int, span, name string) {
+	written := false
+	for ; i < len(r.list) && r.punct(i) != ';'; i++ {
+		if w := r.word(i); w == "default" || w == "local" {
+			r.resets(span, name)
+		}
+		written = written || r.list[i].String
+	}
+	if name == "client_encoding" && !written {
+		r.resets(span, name)
+	}
 }
 
 // seeds notes that a setting is set which begins the series of random() anew, for

@@ -108,3 +108,22 @@ func TestBodiesAreReadForPreparedStatements(t *testing.T) {
 		t.Errorf("a name that is not known is certain to leave only %b", got.Leaves)
 	}
 }
+
+func TestBodiesAreReadForWhatTheyReset(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]struct{ resets, nulls []string }{
+		"begin reset Work_Mem; reset all; end":                                           {[]string{"work_mem", "all"}, nil},
+		"begin set a.b to default; set c = 'x'; set d to x, 'default'; end":              {[]string{"a.b"}, nil},
+		"begin set local a.b = default; set time zone local; set names; end":             {[]string{"local a.b", "timezone", "client_encoding"}, nil},
+		"begin set names 'utf8'; set time zone 'UTC'; end":                               {nil, nil},
+		"begin perform set_config('A', null, false); end":                                {[]string{"a"}, nil},
+		"begin perform set_config('a', null, true); perform set_config('b', v, true); e": {[]string{"local a"}, []string{"local b"}},
+		"begin perform set_config('a', 'x', false); end":                                 {nil, nil},
+		"begin perform set_config('a', 'x' || v, false); end":                            {nil, []string{"a"}},
+		"begin execute 'res' || 'et a'; end":                                             {[]string{"a"}, nil},
+	} {
+		if got := routine.Read("plpgsql", body); !slices.Equal(got.Resets, want.resets) || !slices.Equal(got.Nulls, want.nulls) {
+			t.Errorf("%s: %q %q, want %q %q", body, got.Resets, got.Nulls, want.resets, want.nulls)
+		}
+	}
+}

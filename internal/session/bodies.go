@@ -30,6 +30,10 @@ func (e *effect) addRoutine(r routine.Effect) {
 	for _, name := range r.Settings {
 		e.add(name)
 	}
+	e.defaults, e.nulls = slices.Concat(e.defaults, r.Resets), slices.Concat(e.nulls, r.Nulls)
+	if r.Leaves&(routine.Computed|routine.Unknowable|routine.Executes) != 0 {
+		e.nulls = append(e.nulls, anyName...)
+	}
 	if r.Leaves&(routine.Objects|routine.Unknowable|routine.Executes) != 0 {
 		e.pins, e.unpins = e.pins|opaque, provable
 	}
@@ -156,6 +160,7 @@ func (x *exchange) withRoutines(e *effect, text []byte) *effect {
 	more.hidden = slices.Clip(more.hidden)
 	more.guarded = slices.Clip(more.guarded)
 	more.mentions = slices.Clip(more.mentions)
+	more.nulls = slices.Clip(more.nulls)
 	c := x.pool().catalog.current.Load()
 	words, ok := sqltext.Words(text)
 	native := x.up != nil && x.up.Params["client_encoding"] == x.up.Params["server_encoding"]

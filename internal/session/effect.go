@@ -46,6 +46,8 @@ type effect struct {
 	single    bool     // it is one statement, of which an error leaves nothing
 	reverts   bool     // it may give any setting its default, unseen
 	configs   []string // settings that set_config sets, to a default where the value is null
+	defaults  []string // settings that get their defaults out of sight, or "all"
+	nulls     []string // those that may, by a value; "" is any; see routine.Effect
 
 	calls   []string       // names that code in it mentions, beside its own
 	newest  uint32         // the highest oid of the types of its parameters that did not come with PostgreSQL
@@ -58,7 +60,10 @@ type effect struct {
 
 // unread is the effect of a text that is too long to be read whole, or that cannot
 // be read with certainty.
-var unread = effect{kinds: 1 << sqltext.Unknown, sets: true, touches: true, pins: unclear, unpins: provable, hinges: anyhow, rereads: true, uses: true, reads: true, anybody: true, makes: true, defines: true, anyStatement: true, reverts: true}
+var unread = effect{kinds: 1 << sqltext.Unknown, sets: true, touches: true, pins: unclear, unpins: provable, hinges: anyhow, rereads: true, uses: true, reads: true, anybody: true, makes: true, defines: true, anyStatement: true, reverts: true, nulls: anyName}
+
+// anyName is any setting in an effect's nulls.
+var anyName = []string{""}
 
 // touching are the kinds that change settings.
 const touching = 1<<sqltext.Set | 1<<sqltext.Reset | 1<<sqltext.ResetAll | 1<<sqltext.SetCharacteristics

@@ -19,6 +19,7 @@ type changes struct {
 	guarded  []string          // those of them that PostgreSQL may not show to everybody
 	anybody  bool              // who the session is, and whatever a program made up, has to be asked for too
 	reverts  bool              // some may have been given the upstream's defaults, unseen; see mayRevert
+	defaults []lapse           // those of the login that may have been, to be set again; see reclaim
 	former   Settings          // the client's before DISCARD ALL, until PostgreSQL has reported what it changed; else zero
 	reports  []byte            // of DISCARD ALL, for the end of the group
 

@@ -69,6 +69,7 @@ func (x *exchange) learn() {
 	wants := x.s.start.values()
 	x.unrelieve(has)
 	x.up.settings = settingsOf(has)
+	x.defaulted(has)
 	maps.Copy(wants, has)
 	x.s.changeSettings(settingsOf(wants))
 	x.changes.settled = x.s.settings

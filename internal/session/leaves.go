@@ -20,6 +20,9 @@ func (x *exchange) leaves(e *effect) {
 	x.changes.touched = x.changes.touched || e.touches || x.changes.unlearned
 	x.changes.unlearned = false
 	x.changes.reverts = x.changes.reverts || e.reverts || len(e.configs) > 0 && x.s.start.hasAny(e.configs)
+	if e.defaults != nil || e.nulls != nil {
+		x.defaults(e)
+	}
 	x.changes.hidden = append(x.changes.hidden, e.hidden...)
 	x.guards(e)
 	x.changes.anybody = x.changes.anybody || e.anybody

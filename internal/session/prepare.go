@@ -416,6 +416,10 @@ func (x *exchange) bind(size int) bool {
 	if st != nil && e.waits() && !x.relieve() {
 		return true
 	}
+	again, ok := x.reclaims(e)
+	if !ok {
+		return false
+	}
 	if (signals(st) || st != nil && e.maySeed) && !x.toUp.whole(size) && size <= longestText {
 		x.send()
 		x.toUp.grow(size) // its values are looked at
@@ -435,6 +439,9 @@ func (x *exchange) bind(size int) bool {
 	x.send()
 	if lacks {
 		x.takeSnapshot(false)
+	}
+	if again {
+		x.reclaim(false)
 	}
 	x.stray = x.stray && len(portal) > 0
 	was := x.notePortal(portal, st, e)

@@ -196,9 +196,12 @@ var aside = namePrefix + "="
 
 // runOwn runs SQL of weir's own in the client's group. It leaves the unnamed
 // statement alone. What it has prepared before is still there if that failed.
-func (x *exchange) runOwn(sql string) {
+func (x *exchange) runOwn(sql string) { x.runOwnAhead(sql, false) }
+
+// runOwnAhead is runOwn where a Query may come next, which is skipped if this fails.
+func (x *exchange) runOwnAhead(sql string, query bool) {
 	for _, kind := range [...]byte{'C', 'P', 'B', 'E', 'C', 'C'} {
-		x.due.push(answer{kind: kind, fate: swallowed})
+		x.due.push(answer{kind: kind, fate: swallowed, leads: query})
 	}
 	x.toUp.insert(func(out []byte) []byte {
 		out = wire.AppendTarget(out, wire.Close, wire.Statement, aside)

@@ -241,6 +241,9 @@ func (x *exchange) ready(size int) {
 		x.defined()
 		if x.status == wire.Idle {
 			x.altered, x.varied = false, false
+			if !x.changes.touched {
+				x.changes.defaults = nil
+			}
 		}
 		if x.aims != nil && x.status == wire.Idle && x.hurt == nil {
 			x.unaim("")

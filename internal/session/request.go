@@ -255,11 +255,19 @@ func (x *exchange) query(size int) bool {
 		// What follows may prepare again what this forgets: wait for its end.
 		x.barrier = true
 	}
+	again, ok := x.reclaims(&e)
+	if !ok {
+		return false
+	}
 	if ok, done := x.permit(&e, size); !ok {
 		return done
 	}
 	if e.waits() && !x.relieve() {
 		return true
+	}
+	if again {
+		x.send()
+		x.reclaim(true)
 	}
 	x.leaves(&e)
 	x.send()

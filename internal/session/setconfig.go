@@ -5,6 +5,7 @@ package session
 import (
 	"strings"
 
+	"github.com/weir-pg/weir/internal/routine"
 	"github.com/weir-pg/weir/internal/sqltext"
 )
 
@@ -16,6 +17,9 @@ func (e *effect) addSetConfigs(text []byte) {
 		e.sets, e.touches = true, true // the view has no setting that is hidden
 		e.reverts = true
 		e.rereads = true
+	}
+	if contains(text, "null") {
+		e.defaults = append(e.defaults, routine.Read("sql", string(text)).Resets...)
 	}
 	for _, call := range sqltext.Assignments(text) {
 		e.rereads = e.rereads || !call.Known || rereads(call.Name)
