@@ -4,6 +4,7 @@ package weir_test
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -67,6 +68,29 @@ func TestAnOutcomeIsStatedOnlyIfItIsKnown(t *testing.T) {
 			}
 			groups := strings.Count(c.want, "E(")
 			s.expect(t, c.sent, groups, c.want, c.rows)
+		})
+	}
+}
+
+// What makes the value of a parameter, or of a constant, may write, whatever the
+// statement is that has it.
+func TestWhatAValueWritesIsNotDenied(t *testing.T) {
+	t.Parallel()
+	s := silence(t, "create table rows (n int); create function wrote() returns bool language plpgsql as 'begin insert into rows values (8); return true; end';"+
+		"create domain writer as text check (wrote()); create type written as (w writer)")
+	oid, err := strconv.ParseUint(ask(t, s.direct, "select 'writer'::regtype::oid::text"), 10, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sql := range []string{"select 1", "show work_mem", "", "select '(x)'::written"} {
+		t.Run(sql, func(t *testing.T) {
+			s.client.query(t, "select 1")
+			s.client.transcript(t, 1)
+			sent := []pgproto3.FrontendMessage{&pgproto3.Parse{Query: sql}, &pgproto3.Sync{}}
+			if !strings.Contains(sql, "written") {
+				sent = []pgproto3.FrontendMessage{&pgproto3.Parse{Query: sql, ParameterOIDs: []uint32{uint32(oid)}}, &pgproto3.Bind{Parameters: [][]byte{[]byte("x")}}, &pgproto3.Execute{}, &pgproto3.Sync{}}
+			}
+			s.expect(t, sent, 1, "E(08007)", "8")
 		})
 	}
 }

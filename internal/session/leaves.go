@@ -13,6 +13,9 @@ import (
 func (x *exchange) leaves(e *effect) {
 	x.noteRereads(e)
 	x.atStake(e.kinds)
+	if e.newest != 0 {
+		x.atStake(1 << sqltext.Select) // Bind makes values of its parameters, which may call something
+	}
 	x.altered = x.altered || e.alters()
 	x.varied = x.varied || e.varies()
 	x.redefines = x.redefines || e.redefines()

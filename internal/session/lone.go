@@ -98,6 +98,14 @@ func (g *loneGroup) bind(s *Session, body []byte) bool {
 	return true
 }
 
+// hasOwnTypes reports whether a parameter has a type that did not come with PostgreSQL:
+// to make a value of it may call something.
+func (l *lone) hasOwnTypes() bool {
+	var e effect
+	e.addTypes([]byte(l.oids))
+	return e.newest != 0
+}
+
 // effectOfLone is what the only request under way may leave behind.
 func (x *exchange) effectOfLone(l *lone) effect {
 	return x.effectOfParsed([]byte(l.text), []byte(l.oids))

@@ -44,10 +44,11 @@ func (x *exchange) reads() bool {
 	if !ok || x.pool().suspects(l.text) {
 		return false
 	}
-	if e := x.effectOfLone(&l); !e.onlyReads() {
+	e := x.effectOfLone(&l)
+	if !e.onlyReads() {
 		return false
 	}
-	if len(words) > 0 {
+	if len(words) > 0 || e.newest != 0 {
 		x.inDoubt(words)
 	}
 	return true

@@ -87,12 +87,7 @@ func (x *exchange) changedNothing() bool {
 		return true
 	}
 	l, ok := x.lone()
-	if !ok || !isConstant(l.text) {
-		return false
-	}
-	var e effect
-	e.addTypes([]byte(l.oids))
-	return e.newest == 0 // Bind makes values of them
+	return ok && isConstant(l.text) && !l.hasOwnTypes()
 }
 
 // isConstant reports whether a text is a SELECT of numbers and NULL: there is
