@@ -15,7 +15,7 @@ const separator = "\x01"
 // so in the same transaction: names mean PostgreSQL's own, the client's time limit
 // does not count, and names come as the server has them, whatever the client's
 // encoding has letters for.
-const catalogPrelude = `SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL statement_timeout = 0; SET LOCAL client_encoding = SQL_ASCII; `
+const catalogPrelude = uncompiled + ` SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL statement_timeout = 0; SET LOCAL client_encoding = SQL_ASCII; `
 
 // printQuery asks for what changes whenever a routine changes, or something that may
 // call one, apart for what names in a text stand for; for how many there are; for

@@ -316,17 +316,23 @@ func (x *exchange) ensure(st *statement) {
 	if has, _ := x.up.Prepared.Has(&st.Statement); has {
 		return
 	}
-	x.pool().stats.Parses.Add(x.shard(), 1)
 	back := x.asPrepared(st)
+	x.add(st)
+	if back != "" {
+		x.runOwn(back)
+	}
+}
+
+// add is ensure for a statement that the upstream does not have, and that means under
+// the present settings what it is to mean.
+func (x *exchange) add(st *statement) {
+	x.pool().stats.Parses.Add(x.shard(), 1)
 	x.layTargets(st)
 	x.adds(st)
 	x.due.push(answer{kind: 'P', fate: swallowed, adds: true, st: st, pins: x.analyses(st)})
 	x.toUp.insert(func(out []byte) []byte {
 		return wire.AppendParse(out, st.Name, st.Text, []byte(st.OIDs))
 	})
-	if back != "" {
-		x.runOwn(back)
-	}
 	x.liftTargets(st)
 }
 

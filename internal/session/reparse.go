@@ -33,7 +33,7 @@ const keptPrefix = "weir."
 // st was prepared. It returns the SQL that ends that, "" where nothing differs.
 func (x *exchange) asPrepared(st *statement) (back string) {
 	unknown := x.varied || x.changes.touched || x.s.pinned()&(parameters|opaque|unfollowed) != 0
-	if st.meaning == x.s.meaning && !unknown || unaffected&(1<<st.kind) != 0 || x.status == wire.Failed {
+	if st.meaning == x.s.meaning && !unknown || unaffected&(1<<st.kind) != 0 || x.status == wire.Failed || st.postponed() {
 		return ""
 	}
 	there, here := Settings{unique.Make(st.meaning)}, Settings{unique.Make(x.s.meaning)}

@@ -289,7 +289,7 @@ func (x *exchange) parseReal(m wire.ParseMessage, st *statement, size int) {
 	x.up.Prepared.SetAlias(name, &st.Statement)
 	x.due.push(answer{kind: 'P', st: st, name: name, alias: name, pins: x.analyses(st)})
 	x.toUp.keep(size)
-	if st.effect.mentions != nil {
-		x.ensure(st) // what it executes may not be there any more later
+	if has, _ := x.up.Prepared.Has(&st.Statement); !has {
+		x.add(st) // now, as long as it means the same, and what it executes is there
 	}
 }

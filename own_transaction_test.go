@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package weir_test
+
+import (
+	"fmt"
+	"strconv"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/weir-pg/weir/internal/testpg"
+)
+
+// solitary are statements that PostgreSQL refuses where anything is executed in front
+// of them in the same group (XACT_FLAGS_PIPELINING, from version 15 on). Each can run
+// again and again.
+var solitary = []string{
+	"vacuum t", "vacuum (analyze) t", "reindex table concurrently t", "reindex database", "cluster",
+	"create index concurrently if not exists on_as on t ((n::text))", "drop index concurrently if exists on_as",
+	"create tablespace nowhere location '/no/such/place'", "drop subscription if exists nobodys",
+	"discard all",
+}
+
+// TestStatementsThatNeedATransactionOfTheirOwnGetIt prepares them by name where weir has
+// commands of its own for their group: for a client that has prepared something by SQL,
+// and on a connection that lacks them, under other settings than they were prepared with.
+func TestStatementsThatNeedATransactionOfTheirOwnGetIt(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	testpg.Exec(t, url, "create table t (n int primary key); cluster t using t_pkey")
+	g, alone := open(t, url, poolOf(1)), rawDirect(t, url)
+	for name, begins := range map[string][]string{
+		"after PREPARE":            {"prepare mine as select 1"},
+		"under a setting":          {"set datestyle = 'German'"},
+		"after a setting unseen":   {"do $$begin perform set_config('intervalstyle', 'iso_8601', false); end$$"},
+		"after PREPARE of a block": {"prepare mine as select 1", "begin; set local datestyle = 'German'; commit"},
+	} {
+		through := g.raw(t)
+		for _, sql := range begins {
+			through.query(t, sql)
+			through.transcript(t, 1)
+		}
+		for i, sql := range solitary {
+			name := name + strconv.Itoa(i)
+			first := []pgproto3.FrontendMessage{
+				&pgproto3.Parse{Name: name, Query: sql}, &pgproto3.Bind{PreparedStatement: name}, &pgproto3.Describe{ObjectType: 'P'}, &pgproto3.Execute{}, &pgproto3.Sync{},
+			}
+			alone.send(t, first...)
+			want := alone.transcript(t, 1)
+			through.send(t, first...)
+			if got := through.transcript(t, 1); got != want {
+				t.Errorf("%s, %s: got %s, want %s", name, sql, got, want)
+			}
+			if sql == "discard all" {
+				continue // it deallocates itself
+			}
+			through.query(t, "set intervalstyle = "+[]string{"sql_standard", "iso_8601"}[i%2])
+			through.transcript(t, 1)
+			if begins[0][:3] == "set" {
+				testpg.Exec(t, url, fmt.Sprintf("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid not in (pg_backend_pid(), %d)", alone.pid))
+				until(t, "no connection to be open", func() bool { return g.Status().Upstreams.Idle == 0 })
+			}
+			again := []pgproto3.FrontendMessage{&pgproto3.Bind{PreparedStatement: name}, &pgproto3.Execute{}, &pgproto3.Sync{}}
+			alone.send(t, again...)
+			want = alone.transcript(t, 1)
+			through.send(t, again...)
+			if got := through.transcript(t, 1); got != want {
+				t.Errorf("%s, %s again: got %s, want %s", name, sql, got, want)
+			}
+		}
+		_ = through.Close()
+	}
+}
