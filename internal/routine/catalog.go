@@ -61,7 +61,7 @@ func (c *Catalog) Resolved(e Effect) Effect {
 // Everything is the catalog of a database of which too much would have to be read,
 // or nothing is known: every statement may leave all that can be asked for.
 func Everything() *Catalog {
-	return &Catalog{any: Effect{Leaves: Sets | Objects | Creates | Defines | Notifies}}
+	return &Catalog{any: Effect{Leaves: Sets | Objects | Creates | Defines | Notifies | Texts}}
 }
 
 // Builder makes a catalog.

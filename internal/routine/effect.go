@@ -46,6 +46,9 @@ const (
 	// Locals: settings for the transaction, or as long as it runs, such as a
 	// search_path with the temporary schema in it.
 	Locals
+	// Texts: nothing is left, but the text is read of the statement that runs, with its
+	// comments.
+	Texts
 )
 
 // Effect is what running a piece of code may leave behind.

@@ -107,7 +107,7 @@ func (r *reader) element(i int) {
 }
 
 // functions are PostgreSQL's and its extensions' that leave something in the
-// session, however they are called.
+// session, however they are called, and those, and views, that show what it runs.
 var functions = map[string]Leaves{
 	"pg_advisory_lock": Objects, "pg_advisory_lock_shared": Objects,
 	"pg_try_advisory_lock": Objects, "pg_try_advisory_lock_shared": Objects,
@@ -118,6 +118,9 @@ var functions = map[string]Leaves{
 	"pg_replication_origin_session_setup": Keeps, "pg_replication_origin_session_reset": Keeps,
 	"pg_create_physical_replication_slot": Keeps, "pg_create_logical_replication_slot": Keeps,
 	"pg_copy_physical_replication_slot": Keeps, "pg_copy_logical_replication_slot": Keeps,
+	"current_query": Texts, "dblink_current_query": Texts,
+	"pg_stat_activity": Texts, "pg_stat_get_activity": Texts, "pg_stat_get_backend_activity": Texts,
+	"pg_prepared_statements": Texts, "pg_prepared_statement": Texts, "pg_cursors": Texts, "pg_cursor": Texts,
 	"table_to_xml": Anything, "table_to_xmlschema": Anything, "table_to_xml_and_xmlschema": Anything,
 	"schema_to_xml": Anything, "schema_to_xmlschema": Anything, "schema_to_xml_and_xmlschema": Anything,
 	"database_to_xml": Anything, "database_to_xmlschema": Anything, "database_to_xml_and_xmlschema": Anything,
@@ -415,6 +418,12 @@ func (r *reader) hidden(i int) {
 	default:
 		r.code.Leaves |= Unknowable
 	}
+}
+
+// ShowsText reports whether something of PostgreSQL's own that goes by that name may
+// show the text of the statement that uses it.
+func ShowsText(name string) bool {
+	return functions[name]&(Texts|Anything) != 0 || runsText[name]
 }
 
 // Stateful returns the names of PostgreSQL's functions of which a call leaves

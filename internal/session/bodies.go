@@ -40,6 +40,7 @@ func (e *effect) addRoutine(r routine.Effect) {
 	for _, name := range r.Statements {
 		e.mentions = append(e.mentions, sqltext.Mention{Kind: sqltext.Execute, Name: name})
 	}
+	e.shows = e.shows || r.Leaves&(routine.Texts|routine.Anything|routine.Unknowable|routine.Executes) != 0
 	e.anyStatement = e.anyStatement || r.Leaves&routine.Unknowable != 0
 	for _, row := range leftByRoutines {
 		if r.Leaves&row.leaves != 0 {
@@ -170,12 +171,14 @@ func (x *exchange) withRoutines(e *effect, text []byte) *effect {
 	}
 	calls := c.Lookup(words, e.kinds&defining != 0, native)
 	if !ok || x.lately(e) {
-		calls = calls.With(routine.Effect{Leaves: routine.Sets | routine.Objects}).With(x.made)
+		calls = calls.With(routine.Effect{Leaves: routine.Sets | routine.Objects | routine.Texts}).With(x.made)
 	}
 	if calls = c.Resolved(calls); !calls.Empty() {
 		more.addRoutine(calls)
-		more.parsing = &effect{uses: true}
-		more.parsing.addRoutine(calls)
+		if calls.Leaves&^routine.Texts != 0 {
+			more.parsing = &effect{uses: true}
+			more.parsing.addRoutine(calls)
+		}
 	}
 	return &more
 }

@@ -44,6 +44,7 @@ type effect struct {
 	defines   bool     // it makes, changes or drops anything that has a name
 	into      bool     // it makes a table by SELECT … INTO
 	single    bool     // it is one statement, of which an error leaves nothing
+	shows     bool     // a routine that it calls may read the text, with its comments
 	reverts   bool     // it may give any setting its default, unseen
 	configs   []string // settings that set_config sets, to a default where the value is null
 	defaults  []string // settings that get their defaults out of sight, or "all"
@@ -60,7 +61,7 @@ type effect struct {
 
 // unread is the effect of a text that is too long to be read whole, or that cannot
 // be read with certainty.
-var unread = effect{kinds: 1 << sqltext.Unknown, sets: true, touches: true, pins: unclear, unpins: provable, hinges: anyhow, rereads: true, uses: true, reads: true, anybody: true, makes: true, defines: true, anyStatement: true, reverts: true, nulls: anyName}
+var unread = effect{kinds: 1 << sqltext.Unknown, sets: true, touches: true, pins: unclear, unpins: provable, hinges: anyhow, rereads: true, uses: true, reads: true, anybody: true, makes: true, defines: true, anyStatement: true, reverts: true, shows: true, nulls: anyName}
 
 // anyName is any setting in an effect's nulls.
 var anyName = []string{""}

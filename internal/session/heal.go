@@ -170,7 +170,7 @@ func (x *exchange) fresh(st *statement) *statement {
 	if st.alone {
 		return x.s.env.dictionary.copyOf(st)
 	}
-	return x.s.env.dictionary.intern([]byte(st.Text), []byte(st.OIDs), st.meaning, st.quoting)
+	return x.intern([]byte(st.Text), []byte(st.OIDs), st.meaning, st.quoting)
 }
 
 // sameRows asks the upstream what fresh returns, and compares it with what the

@@ -127,7 +127,19 @@ func (x *exchange) statementFor(m wire.ParseMessage) *statement {
 		x.s.env.dictionary.charge(st)
 		return st
 	}
-	return x.s.env.dictionary.intern(m.Text, m.OIDs, x.s.meaning, x.quoting())
+	return x.intern(m.Text, m.OIDs, x.s.meaning, x.quoting())
+}
+
+// intern returns the statement for a text, charged to the client. One of another's
+// words, as those of a comment, is not for a text that may read itself.
+func (x *exchange) intern(text, oids []byte, meaning string, r quoting) *statement {
+	d := x.s.env.dictionary
+	st := d.intern(text, oids, meaning, r)
+	if st.Text != string(text) && (st.shows || x.effectOf(st).shows) {
+		d.release(st)
+		return d.internWhole(text, oids, meaning, r)
+	}
+	return st
 }
 
 // parseNamed gives the client a named statement, and the upstream too if it

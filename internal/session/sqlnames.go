@@ -89,7 +89,7 @@ func (e *effect) join(o *effect) {
 	e.hinges |= o.hinges
 	e.rereads, e.anybody = e.rereads || o.rereads, e.anybody || o.anybody
 	e.makes, e.unbound, e.defines = e.makes || o.makes, e.unbound || o.unbound, e.defines || o.defines
-	e.into, e.reverts = e.into || o.into, e.reverts || o.reverts
+	e.into, e.reverts, e.shows = e.into || o.into, e.reverts || o.reverts, e.shows || o.shows
 	e.configs = slices.Concat(e.configs, o.configs)
 	e.defaults, e.nulls = slices.Concat(e.defaults, o.defaults), slices.Concat(e.nulls, o.nulls)
 	e.calls, e.made = slices.Concat(e.calls, o.calls), e.made.With(o.made)

@@ -3,13 +3,16 @@
 package session
 
 import (
+	"bytes"
 	"crypto/rand"
 	"hash/maphash"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 
+	"github.com/weir-pg/weir/internal/routine"
 	"github.com/weir-pg/weir/internal/sqltext"
 	"github.com/weir-pg/weir/internal/upstream"
 )
@@ -45,6 +48,7 @@ type statement struct {
 	key     string       // what counts of the text; see keyOf
 	hash    uint64
 	schema  uint64                // the count of changes of the schema when it was made
+	shows   bool                  // it may return its own text, with its comments
 	alone   bool                  // one client's own: nobody else ever uses it
 	charged bool                  // its bytes are in the dictionary's held as long as a client has it
 	unseen  bool                  // too long to be kept: only the upstream it was sent to has it
@@ -115,11 +119,24 @@ func NewDictionary() *Dictionary {
 // meaning, which PostgreSQL may read in that way, charged to one more client until
 // release.
 func (d *Dictionary) intern(text, oids []byte, meaning string, r quoting) *statement {
+	return d.internAs(keyOf(text), text, oids, meaning, r)
+}
+
+// internWhole is intern for a statement that may read its own text: all of that counts.
+func (d *Dictionary) internWhole(text, oids []byte, meaning string, r quoting) *statement {
+	return d.internAs(nil, text, oids, meaning, r)
+}
+
+// internAs is intern for a text of which the key counts, or, without one, the whole.
+func (d *Dictionary) internAs(key, text, oids []byte, meaning string, r quoting) *statement {
 	if len(text) > sharedText {
 		return d.private(text, oids, meaning, r)
 	}
 	var h maphash.Hash
-	key := keyOf(text)
+	whole := key == nil
+	if whole {
+		key = text
+	}
 	h.SetSeed(d.seed)
 	_, _ = h.Write(key)
 	_, _ = h.Write(oids)
@@ -131,7 +148,8 @@ func (d *Dictionary) intern(text, oids []byte, meaning string, r quoting) *state
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, s := range d.entries[hash] {
-		if s.schema == schema && s.key == string(key) && s.OIDs == string(oids) && s.meaning == meaning && s.quoting == r {
+		if s.schema == schema && s.key == string(key) && s.OIDs == string(oids) && s.meaning == meaning && s.quoting == r &&
+			(!whole || s.Text == s.key) { // a text with an empty comment is the key of others
 			d.holdLocked(s)
 			return s
 		}
@@ -154,6 +172,16 @@ func keyOf(text []byte) []byte {
 		return key
 	}
 	return text
+}
+
+// showsText reports whether something of PostgreSQL's own that a text mentions may
+// show the text itself, or a name in it cannot be read.
+func showsText(text []byte) bool {
+	if !bytes.Contains(text, []byte("/*")) && !bytes.Contains(text, []byte("--")) {
+		return false // none is like it that is not the same
+	}
+	words, ok := sqltext.Words(text)
+	return !ok || slices.ContainsFunc(words, routine.ShowsText)
 }
 
 // private returns a statement for one client alone, charged to it until release.
@@ -205,6 +233,7 @@ func (d *Dictionary) copyOf(st *statement) *statement {
 	s := &statement{
 		Statement: upstream.Statement{Name: d.nameLocked(), Text: st.Text, OIDs: st.OIDs},
 		kind:      st.kind,
+		shows:     st.shows,
 		effect:    st.effect,
 		meaning:   st.meaning,
 		quoting:   st.quoting,
@@ -239,6 +268,7 @@ func (d *Dictionary) newLocked(text, oids []byte, meaning string, r quoting) *st
 	if s.effect.hinges&r == 0 {
 		s.kind = sqltext.First(text).Kind
 	}
+	s.shows = showsText(text)
 	return s
 }
 
