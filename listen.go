@@ -24,23 +24,9 @@ import (
 // background, until Shutdown. On an error none is open. Settings that make it
 // unsafe or senseless to listen there are [Mistakes].
 func (g *Gateway) Listen() error {
-	cfg, err := config.Complete(*g.config(), config.Served)
+	opened, err := g.openAddresses()
 	if err != nil {
 		return err
-	}
-	if len(cfg.Listen) == 0 {
-		return errors.New("there is no address for clients: set Config.Listen")
-	}
-	var opened []net.Listener
-	for _, a := range cfg.Addresses() {
-		l, err := listen(a)
-		if err != nil {
-			for _, l := range opened {
-				_ = l.Close()
-			}
-			return err
-		}
-		opened = append(opened, l)
 	}
 	for _, l := range opened {
 		if err := g.Serve(l); err != nil {
@@ -49,6 +35,38 @@ func (g *Gateway) Listen() error {
 		g.log.Info("listening for clients", "address", l.Addr().String())
 	}
 	return nil
+}
+
+// openAddresses opens the addresses of Config.Listen. On an error none is open; it
+// names all that cannot be.
+func (g *Gateway) openAddresses() ([]net.Listener, error) {
+	cfg, err := config.Complete(*g.config(), config.Served)
+	if err != nil {
+		return nil, err
+	}
+	if len(cfg.Listen) == 0 {
+		return nil, errors.New("there is no address for clients: set Config.Listen")
+	}
+	var opened []net.Listener
+	for _, a := range cfg.Addresses() {
+		l, failed := listen(a)
+		if failed != nil {
+			err = errors.Join(err, failed)
+			continue
+		}
+		opened = append(opened, l)
+	}
+	if err != nil {
+		closeAll(opened)
+		return nil, err
+	}
+	return opened, nil
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, l := range listeners {
+		_ = l.Close()
+	}
 }
 
 // listen opens one address. A socket file that a dead process has left behind
@@ -63,9 +81,9 @@ func listen(a config.Address) (net.Listener, error) {
 	}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("cannot listen on %s: another program listens there already; stop it, or choose another address with --listen", a.Address)
+		return nil, fmt.Errorf("cannot listen on %s: another program listens there already; stop it, or choose another address with --listen or WEIR_LISTEN", a.Address)
 	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("cannot listen on %s: permission denied; choose another address with --listen", a.Address)
+		return nil, fmt.Errorf("cannot listen on %s: permission denied; choose another address with --listen or WEIR_LISTEN", a.Address)
 	case err != nil:
 		return nil, fmt.Errorf("cannot listen on %s: %w", a.Address, reason(err))
 	}

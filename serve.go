@@ -24,7 +24,9 @@ import (
 func (g *Gateway) ListenAndServe(ctx context.Context) error {
 	site, err := g.openSite()
 	if err != nil {
-		return err
+		opened, also := g.openAddresses() // whoever has to choose another address sees all
+		closeAll(opened)
+		return errors.Join(also, err)
 	}
 	if err := g.Listen(); err != nil {
 		return errors.Join(err, site.close())
@@ -66,7 +68,7 @@ func (g *Gateway) openSite() (*site, error) {
 	}
 	l, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("cannot serve HTTP on %s: another program listens there already; stop it, or choose another address with --http", address)
+		return nil, fmt.Errorf("cannot serve HTTP on %s: another program listens there already; stop it, or choose another address with --http or WEIR_HTTP", address)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot serve HTTP on %s: %w", address, err)

@@ -63,6 +63,8 @@ func TestWhatPreventsAStartIsOneSentence(t *testing.T) {
 	}{
 		{"port taken", []string{somewhere}, []string{"--listen", address, "--http", "off"}, exitFailure, []string{"cannot listen on " + address, "--listen"}},
 		{"HTTP port taken", []string{somewhere}, []string{"--listen", "127.0.0.1:0", "--http", address}, exitFailure, []string{"cannot serve HTTP on " + address, "--http"}},
+		{"all ports taken", []string{somewhere}, []string{"--listen", address + "," + address, "--http", address}, exitFailure, []string{"cannot listen on " + address + ": another program listens there already; stop it, or choose another address with --listen or WEIR_LISTEN\ncannot listen on ", "cannot serve HTTP on " + address, "--http or WEIR_HTTP"}},
+		{"no file, which may have had the upstream", nil, []string{"--config", "/nonexistent/weir.toml"}, exitUsage, []string{"1 mistake"}},
 		{"no file", []string{somewhere}, []string{"--config", "/nonexistent/weir.toml"}, exitUsage, []string{"/nonexistent/weir.toml", "no such file"}},
 		{"no certificate", []string{somewhere}, []string{"--client-tls-cert", "/nonexistent.pem", "--client-tls-key", key}, exitUsage, []string{"/nonexistent.pem", "no such file"}},
 		{"certificate expired", []string{somewhere}, []string{"--client-tls-cert", cert, "--client-tls-key", key}, exitUsage, []string{"expired on 2001-", "renew it"}},
