@@ -28,6 +28,7 @@ func (l *loader) readFile(path string, from origin) {
 		return
 	}
 	leaves, err := parse(text)
+	l.bad[configFlag] = err != nil
 	l.file = filepath.Base(path)
 	var syntax *toml.DecodeError
 	switch {

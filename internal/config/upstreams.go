@@ -18,7 +18,7 @@ import (
 // PostgreSQL, and checks who may log in because of it.
 func (l *loader) checkUpstreams() {
 	shared, ok := l.checkURL("upstream", &l.Upstream)
-	if ok && shared == nil && !l.bad["upstream"] {
+	if ok && shared == nil && !l.bad["upstream"] && !l.bad[configFlag] {
 		l.requireUpstream()
 	}
 	for i := range l.Databases {
@@ -133,7 +133,7 @@ func hosts(c *pgconn.Config) []*pgconn.FallbackConfig {
 // machines: with nothing to ask for, weir would let anyone in.
 func (l *loader) checkOpen(key string, upstream *pgconn.Config) {
 	where := l.open()
-	if l.place == Inside || where == "" || upstream.Password != "" || len(l.Users) > 0 || l.bad[key] {
+	if l.place == Inside || where == "" || upstream.Password != "" || len(l.Users) > 0 || l.bad[key] || l.bad[configFlag] {
 		return
 	}
 	l.wrong(key, l.origins[key], "", fmt.Sprintf(
