@@ -5,6 +5,7 @@ package routine
 import (
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Catalog is what a database's own routines leave behind, and what calls them, by
@@ -26,7 +27,7 @@ func (c *Catalog) Empty() bool {
 }
 
 // Lookup returns what a statement with these words may leave behind. defines says
-// that it defines something, native that it is in the encoding of the server.
+// that it defines something, native that names are to the server the bytes that they are here.
 func (c *Catalog) Lookup(words []string, defines, native bool) Effect {
 	if c == nil {
 		return Effect{}
@@ -117,6 +118,12 @@ func (b *Builder) init() {
 // Catalog returns what was noted, with what everything leaves that it calls.
 func (b *Builder) Catalog() *Catalog {
 	b.init()
+	var foreign Effect
+	for name, e := range b.own {
+		if !isASCII(name) {
+			foreign = foreign.With(e)
+		}
+	}
 	for changed := true; changed; {
 		changed = false
 		for name, called := range b.calls {
@@ -125,6 +132,9 @@ func (b *Builder) Catalog() *Catalog {
 			for _, other := range called {
 				if other != name {
 					now = now.With(b.own[other])
+				}
+				if !utf8.ValidString(other) {
+					now = now.With(foreign) // PostgreSQL may fold and cut it (scansup.c)
 				}
 			}
 			if !now.equal(was) {

@@ -164,7 +164,9 @@ func (x *exchange) withRoutines(e *effect, text []byte) *effect {
 	more.nulls = slices.Clip(more.nulls)
 	c := x.pool().catalog.current.Load()
 	words, ok := sqltext.Words(text)
-	native := x.up != nil && x.up.Params["client_encoding"] == x.up.Params["server_encoding"]
+	// Elsewhere a name is other bytes than in the catalog, or folded and cut otherwise
+	// (PostgreSQL: scansup.c).
+	native := x.up != nil && x.up.Params["client_encoding"] == "UTF8" && x.up.Params["server_encoding"] == "UTF8"
 	words = append(append(words, routine.Operators(string(text))...), e.calls...)
 	if e.unbound {
 		words = append(words, routine.Any)

@@ -5,6 +5,7 @@ package session
 import (
 	"bytes"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/weir-pg/weir/internal/sqltext"
 )
@@ -31,6 +32,13 @@ func (e *Env) Declare(asked, pinning []string) {
 
 // bareName returns the name as PostgreSQL keeps it, without its schema.
 func bareName(name string) string {
+	list, ok := sqltext.Elements(name)
+	for i, e := range list {
+		ok = ok && (e.Name != "") == (i%2 == 0) && (e.Name != "" || e.Byte == '.')
+	}
+	if last := len(list) - 1; ok && last%2 == 0 {
+		return list[last].Name
+	}
 	name = name[strings.LastIndexByte(name, '.')+1:]
 	if bare, quoted := strings.CutPrefix(name, `"`); quoted {
 		return strings.TrimSuffix(bare, `"`)
@@ -44,9 +52,23 @@ func (d declared) effectOf(text []byte, r quoting) effect {
 	if len(d) == 0 || bytes.IndexByte(text, '(') < 0 {
 		return e
 	}
-	words, _ := sqltext.Words(text) // where it is not ok, e pins already
+	words, ok := sqltext.Words(text)
 	for _, word := range words {
 		e.pins |= d[word]
+		if !isASCII(word) {
+			// In a database with one byte to a letter PostgreSQL folds all of them
+			// (scansup.c: downcase_identifier).
+			e.pins |= d[strings.ToLower(word)]
+			ok = ok && utf8.ValidString(word)
+		}
+	}
+	if !ok {
+		for name := range d {
+			// A word that is too long, or is not UTF-8, may be any of these.
+			if !isASCII(name) || len(name) > sqltext.LongestName-utf8.UTFMax {
+				e.pins |= d[name]
+			}
+		}
 	}
 	if e.pins&opaque != 0 {
 		e.sets, e.touches, e.unpins, e.rereads, e.anybody, e.reverts = true, true, provable, true, true, true

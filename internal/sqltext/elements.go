@@ -22,7 +22,8 @@ type Element struct {
 
 // Elements returns the elements of a text, without blanks and comments. It is not
 // ok where they cannot be told for certain: the text is not terminated, has a
-// U&"…", or a backslash in front of a quote that may or may not escape it.
+// U&"…", a name as [Words] has none, or a backslash in front of a quote that may or
+// may not escape it.
 func Elements[T Text](text T) (list []Element, ok bool) {
 	h := head{lexer: lexer{text: view(text)}}
 	ok = true
@@ -32,6 +33,7 @@ func Elements[T Text](text T) (list []Element, ok bool) {
 		case tokenWord, tokenQuoted:
 			ahead := h
 			name, _ := ahead.name()
+			ok = ok && !h.cutAnywhere(t)
 			list = append(list, Element{Name: name, Quoted: t.kind == tokenQuoted})
 		case tokenLiteral:
 			e := Element{String: true}

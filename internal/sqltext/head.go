@@ -83,6 +83,16 @@ func cut(name string) string {
 	return name[:n]
 }
 
+// cutAnywhere reports whether a name is too long and PostgreSQL may cut it elsewhere:
+// between two characters of the database's encoding, as long as they are there.
+func (h *head) cutAnywhere(t token) bool {
+	length := t.end - t.start
+	if t.kind == tokenQuoted {
+		length -= 2
+	}
+	return length > LongestName && strings.ContainsFunc(h.text[t.start:t.end], func(r rune) bool { return r >= utf8.RuneSelf })
+}
+
 // named returns the kind with the name in hand, or Unknown if there is none.
 func (h *head) named(kind Kind) (Kind, string) {
 	name, ok := h.name()

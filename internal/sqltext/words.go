@@ -5,7 +5,8 @@ package sqltext
 // Words returns every keyword and identifier of the text, each once, as
 // PostgreSQL keeps them: in lower case, or as quoted. They are all names that a
 // function, table or column could have. It is not ok where some cannot be read:
-// the text is not terminated, or has a U&"…".
+// the text is not terminated, has a U&"…", or a name that PostgreSQL may cut
+// elsewhere: that depends on the database's encoding.
 func Words[T Text](text T) (words []string, ok bool) {
 	h := head{lexer: lexer{text: view(text)}}
 	seen := make(map[string]bool)
@@ -16,6 +17,9 @@ func Words[T Text](text T) (words []string, ok bool) {
 		if !isName(h.tok) {
 			h.advance()
 			continue
+		}
+		if h.cutAnywhere(h.tok) {
+			return nil, false
 		}
 		if word, _ := h.name(); !seen[word] {
 			seen[word] = true
