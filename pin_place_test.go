@@ -183,12 +183,16 @@ func TestTheLogNamesWhoIsPinnedForLong(t *testing.T) {
 	g := open(t, database(t), poolOf(2), func(c *weir.Config) { c.Pool.PinWarnAfter = time.Millisecond })
 	conn := g.connect(t, "application_name=worker")
 	must(t, conn, "select pg_advisory_lock(7)")
-	words := regexp.MustCompile(`pinned \d+ s by pg_advisory_lock, application_name`)
+	words := regexp.MustCompile(`pinned \d+ s by pg_advisory_lock".*application_name`)
 	until(t, "the log", func() bool { return words.MatchString(g.log.String()) })
 	must(t, conn, "create temp table t (n int)")
 	must(t, conn, "drop table t")
 	g.pins(t, 1)
 	if n := strings.Count(g.log.String(), "for long"); n != 1 {
 		t.Errorf("it is in the log %d times, want once", n)
+	}
+	_, line, _ := strings.Cut(g.log.String(), "for long")
+	if line, _, _ = strings.Cut(line, "\n"); strings.Count(line, "application_name") != 1 {
+		t.Errorf("the client's name is not in the line once: %s", line)
 	}
 }

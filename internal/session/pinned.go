@@ -72,17 +72,18 @@ func (p *Pool) holders(most int) []string {
 		if len(list) == most {
 			break
 		}
-		list = append(list, sayPin(pin))
+		list = append(list, fmt.Sprintf("%s, application_name %q", sayPin(pin), pin.ApplicationName))
 	}
 	return list
 }
 
+// sayPin says for how long a client is pinned, and by what.
 func sayPin(p observe.Pin) string {
 	var why []string
 	for _, r := range p.Reasons {
 		why = append(why, r.Reason)
 	}
-	return fmt.Sprintf("pinned %.0f s by %s, application_name %q", p.Age, strings.Join(why, " and "), p.ApplicationName)
+	return fmt.Sprintf("pinned %.0f s by %s", p.Age, strings.Join(why, " and "))
 }
 
 // isPinned is for other goroutines than the client's loop.
