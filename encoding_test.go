@@ -147,3 +147,34 @@ func TestATextThatCannotBeReadLeavesTheUnnamedStatement(t *testing.T) {
 		}
 	}
 }
+
+// The name of a setting is other bytes in another encoding: its client keeps its
+// connection, and nobody else is asked for it.
+func TestASettingWhoseNameIsNotASCIIStaysWithItsClient(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	g, direct := open(t, url, poolOf(2)), &gateway{upstream: url}
+	for _, steps := range [][]string{
+		{"set client_encoding = 'LATIN1'", "set \"app.\xe4\" = 'x'", "select current_setting('app.\xe4', true)", "set client_encoding = 'UTF8'", "set work_mem = '7MB'", "select current_setting('app.ä', true), current_setting('work_mem')", "discard all", "select current_setting('app.ä', true) = 'x'"},
+		{"set client_encoding = 'LATIN1'", "select set_config('app.\xe4', 'x', false)", "select current_setting('app.\xe4', true)", "begin; set client_encoding = 'UTF8'; commit", "select current_setting('app.ä', true)", "discard all"},
+		{"set client_encoding = 'LATIN1'", "do $$begin perform set_config('app.\xe4', 'x', false); end$$", "select current_setting('app.\xe4', true)", "set client_encoding = 'UTF8'", "select current_setting('app.ä', true)", "discard all"},
+		{"set \"app.ä\" = 'x'", "set client_encoding = 'LATIN1'", "select current_setting('app.\xe4', true)", "discard all"},
+	} {
+		alone, one, other := direct.settler(t, url), g.settler(t, g.url()), g.settler(t, g.url(), "client_encoding=LATIN1")
+		for _, sql := range steps {
+			if want, got := alone.say(t, sql), one.say(t, sql); got != want {
+				t.Fatalf("%s: %s, directly %s", sql, got, want)
+			}
+			other.say(t, "do $$begin perform set_config('app.o', '1', false); end$$")
+			if got, want := other.say(t, "select current_setting('app.o'), coalesce(current_setting('app.\xe4', true), '') = 'x'"), "SELECT 1 \"1\" \"f\"\n"; got != want {
+				t.Fatalf("after %q another client has %s, want %s", sql, got, want)
+			}
+		}
+		for _, s := range []*settler{alone, one, other} {
+			s.close(t)
+		}
+	}
+	if text := g.log.String(); strings.Contains(text, "did not say") {
+		t.Errorf("the gateway's log:\n%s", text)
+	}
+}

@@ -210,6 +210,8 @@ func (e *effect) add(name string) {
 	e.touches = true
 	e.rereads = e.rereads || rereads(name)
 	switch name = strings.ToLower(name); {
+	case !isASCII(name):
+		e.pins |= parameters // it is other bytes in other encodings
 	case isHidden(name):
 		if !slices.Contains(e.hidden, name) {
 			e.hidden = append(e.hidden, strings.Clone(name))

@@ -20,12 +20,13 @@ type madeUp struct {
 // mostMadeUp bounds the names that a pool remembers.
 const mostMadeUp = 1024
 
-// add notes those of the settings that programs have made up.
+// add notes those of the settings that programs have made up. One that is not ASCII
+// would be other bytes for a client with another encoding.
 func (m *madeUp) add(names []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, name := range names {
-		if !strings.Contains(name, ".") || len(m.names) >= mostMadeUp {
+		if !strings.Contains(name, ".") || len(m.names) >= mostMadeUp || !isASCII(name) {
 			continue
 		}
 		if m.names == nil {
