@@ -70,23 +70,28 @@ func TestStatementsArePreparedElsewhereUnderAnySettings(t *testing.T) {
 	url := database(t)
 	testpg.Exec(t, url, "create function unseen(n text) returns text language sql as 'select set_config(n, ''x'', false)'; create view sets as select unseen('app.v')")
 	const statement = "select coalesce(current_setting('app.v', true), ''), current_setting('role'), current_setting('datestyle')"
-	for name, tt := range map[string]struct{ before, after []string }{
-		"GBK":           {[]string{"set client_encoding = 'GBK'", "set app.v = '\x95\x5c'"}, []string{"set datestyle = 'German'"}},
-		"from SJIS":     {[]string{"set client_encoding = 'SJIS'", "set app.v = '\x95\x5c'"}, []string{"set client_encoding = 'UTF8'"}},
-		"to SJIS":       {nil, []string{"set client_encoding = 'SJIS'", "set app.v = '\x95\x5c'"}},
-		"LATIN1":        {[]string{"set client_encoding = 'LATIN1'", "set app.v = '\xe9'"}, []string{"set app.v = 'other'"}},
-		"no such there": {[]string{"set app.v = '表'", "set client_encoding = 'LATIN1'"}, []string{"set datestyle = 'German'"}},
-		"nor there":     {[]string{"set client_encoding = 'LATIN1'", "set app.v = '\xe9'", "set client_encoding = 'BIG5'"}, []string{"set datestyle = 'German'", "select 1", "set client_encoding = 'LATIN1'"}},
-		"unknown":       {[]string{"set client_encoding = 'GBK'", "set app.v = '\x95\x5c'"}, []string{"select * from sets"}},
-		"another's":     {[]string{"set dynamic_library_path = '/x'", "set datestyle = 'German'"}, []string{"set role pg_read_all_stats", "select * from sets", "reset role"}},
-		"another's too": {[]string{"set role pg_read_all_stats"}, []string{"reset role", "set dynamic_library_path = '/x'", "set role pg_signal_backend", "select * from sets", "reset role"}},
+	as := []string{"role=pg_read_all_stats"}
+	const both = "select set_config('dynamic_library_path', '/y', false), set_config('role', 'pg_signal_backend', false)"
+	for name, tt := range map[string]struct{ before, after, params []string }{
+		"GBK":                   {[]string{"set client_encoding = 'GBK'", "set app.v = '\x95\x5c'"}, []string{"set datestyle = 'German'"}, nil},
+		"from SJIS":             {[]string{"set client_encoding = 'SJIS'", "set app.v = '\x95\x5c'"}, []string{"set client_encoding = 'UTF8'"}, nil},
+		"to SJIS":               {nil, []string{"set client_encoding = 'SJIS'", "set app.v = '\x95\x5c'"}, nil},
+		"LATIN1":                {[]string{"set client_encoding = 'LATIN1'", "set app.v = '\xe9'"}, []string{"set app.v = 'other'"}, nil},
+		"no such there":         {[]string{"set app.v = '表'", "set client_encoding = 'LATIN1'"}, []string{"set datestyle = 'German'"}, nil},
+		"nor there":             {[]string{"set client_encoding = 'LATIN1'", "set app.v = '\xe9'", "set client_encoding = 'BIG5'"}, []string{"set datestyle = 'German'", "select 1", "set client_encoding = 'LATIN1'"}, nil},
+		"unknown":               {[]string{"set client_encoding = 'GBK'", "set app.v = '\x95\x5c'"}, []string{"select * from sets"}, nil},
+		"another's":             {[]string{"set dynamic_library_path = '/x'", "set datestyle = 'German'"}, []string{"set role pg_read_all_stats", "select * from sets", "reset role"}, nil},
+		"another's too":         {[]string{"set role pg_read_all_stats"}, []string{"reset role", "set dynamic_library_path = '/x'", "set role pg_signal_backend", "select * from sets", "reset role"}, nil},
+		"as the login":          {[]string{"set role none", "set dynamic_library_path = '/x'"}, []string{both, "reset role"}, as},
+		"as the login, unknown": {[]string{"set role none", "set dynamic_library_path = '/x'"}, []string{both + ", unseen('app.v')", "reset role"}, as},
+		"back to the start":     {nil, []string{"select set_config('role', 'none', false), set_config('dynamic_library_path', '/y', false)", "set role pg_signal_backend"}, as},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := open(t, url, poolOf(2))
 			var lists [2]string
 			for i, at := range []string{url, g.url()} {
-				one := g.settler(t, at).conn
+				one := g.settler(t, at, tt.params...).conn
 				run := func(sql string) {
 					r := one.ExecParams(bounded(t), sql, nil, nil, nil, nil).Read()
 					again := one.ExecPrepared(bounded(t), "s", nil, nil, nil).Read()
@@ -160,13 +165,15 @@ func TestASettingWhoseNameIsNotASCIIStaysWithItsClient(t *testing.T) {
 		{"set client_encoding = 'LATIN1'", "do $$begin perform set_config('app.\xe4', 'x', false); end$$", "select current_setting('app.\xe4', true)", "set client_encoding = 'UTF8'", "select current_setting('app.ä', true)", "discard all"},
 		{"set \"app.ä\" = 'x'", "set client_encoding = 'LATIN1'", "select current_setting('app.\xe4', true)", "discard all"},
 	} {
-		alone, one, other := direct.settler(t, url), g.settler(t, g.url()), g.settler(t, g.url(), "client_encoding=LATIN1")
+		alone, one, other := direct.settler(t, url), g.settler(t, g.url()), g.settler(t, g.url())
 		for _, sql := range steps {
+			other.say(t, "begin") // which takes the connection that the first has left
 			if want, got := alone.say(t, sql), one.say(t, sql); got != want {
 				t.Fatalf("%s: %s, directly %s", sql, got, want)
 			}
 			other.say(t, "do $$begin perform set_config('app.o', '1', false); end$$")
-			if got, want := other.say(t, "select current_setting('app.o'), coalesce(current_setting('app.\xe4', true), '') = 'x'"), "SELECT 1 \"1\" \"f\"\n"; got != want {
+			other.say(t, "commit")
+			if got, want := other.say(t, "select current_setting('app.o'), coalesce(current_setting('app.ä', true), '') = 'x'"), "SELECT 1 \"1\" \"f\"\n"; got != want {
 				t.Fatalf("after %q another client has %s, want %s", sql, got, want)
 			}
 		}

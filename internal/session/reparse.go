@@ -38,8 +38,9 @@ func (x *exchange) asPrepared(st *statement) (back string) {
 	}
 	there, here := Settings{unique.Make(st.meaning)}, Settings{unique.Make(x.s.meaning)}
 	if !unknown {
-		x.runOwn(localSettings(here, there))
-		return localSettings(there, here)
+		login := x.pool().startsAsAnother()
+		x.runOwn(localSettings(login, here, there))
+		return localSettings(login, there, here)
 	}
 	names := slices.Concat(parsed, x.changes.hidden, x.changes.guarded, x.changes.long)
 	for _, s := range [...]Settings{there, here} {
@@ -50,18 +51,18 @@ func (x *exchange) asPrepared(st *statement) (back string) {
 	names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(identity[:], name) })
 	slices.Sort(names)
 	names = slices.Compact(names)
-	l := x.pool().lore.Load()
-	x.runOwn(l.keepSettings(names, there))
-	return l.keptSettings(names)
+	l, login := x.pool().lore.Load(), x.pool().startsAsAnother()
+	x.runOwn(l.keepSettings(login, names, there))
+	return l.keptSettings(login, names)
 }
 
 // localSettings returns the SQL that takes a transaction from some settings to
 // others. As in script.full, who one is ends first and begins last.
-func localSettings(from, to Settings) string {
-	l := localScript{sql: []byte("SELECT "), encoding: to.encoding()}
+func localSettings(login string, from, to Settings) string {
+	l := localScript{sql: []byte("SELECT "), encoding: to.encoding(), login: login}
 	_, before := from.anonymous()
 	_, after := to.anonymous()
-	same := maps.Equal(before, after)
+	same := maps.Equal(before, after) && login == ""
 	if !same {
 		l.anybody()
 	}
@@ -86,8 +87,8 @@ func localSettings(from, to Settings) string {
 // transaction to some settings. Who the session is ends before anything else is
 // read: it may not be shown what it has set as somebody else. What the login is not
 // shown either stays as it is.
-func (l *lore) keepSettings(names []string, to Settings) string {
-	s := localScript{sql: []byte("SELECT "), encoding: to.encoding()}
+func (l *lore) keepSettings(login string, names []string, to Settings) string {
+	s := localScript{sql: []byte("SELECT "), encoding: to.encoding(), login: login}
 	for _, name := range identity {
 		s.set(keptPrefix+name, "pg_catalog.concat('=',pg_catalog.current_setting("+quoteValue(name)+",true))")
 	}
@@ -115,8 +116,8 @@ func (l *lore) keepSettings(names []string, to Settings) string {
 }
 
 // keptSettings returns the SQL that takes the transaction back.
-func (l *lore) keptSettings(names []string) string {
-	s := localScript{sql: []byte("SELECT ")}
+func (l *lore) keptSettings(login string, names []string) string {
+	s := localScript{sql: []byte("SELECT "), login: login}
 	s.anybody()
 	for _, name := range names {
 		if l.shows(name) {
@@ -145,6 +146,7 @@ type localScript struct {
 	sql      []byte
 	any      bool
 	encoding string // of the values
+	login    string // whose the session is to be, where it began as somebody else's
 }
 
 // null as a value is what a session begins with.
@@ -178,6 +180,11 @@ func (l *localScript) comma() {
 
 // anybody ends who the session is: else it may lack the right to set the rest.
 func (l *localScript) anybody() {
+	if l.login != "" {
+		l.set("session_authorization", quoteValue(l.login))
+		l.set("role", quoteValue("none"))
+		return
+	}
 	for _, name := range identity {
 		l.set(name, null)
 	}
@@ -187,6 +194,8 @@ func (l *localScript) identify(s Settings) {
 	for _, name := range identity {
 		if value, ok := s.get(name); ok {
 			l.set(name, l.value(value))
+		} else if l.login != "" {
+			l.set(name, null)
 		}
 	}
 }

@@ -27,10 +27,20 @@ func Identity() []string { return identity[:] }
 // somebody else, and "" where it starts as the login: only that may set what clients
 // have asked for at login (PostgreSQL: process_startup_options).
 func (p *Pool) asLogin() string {
+	login := p.startsAsAnother()
+	if login == "" {
+		return ""
+	}
+	return "SELECT pg_catalog.set_config('session_authorization'," + quoteValue(login) + ",false);SET ROLE NONE;"
+}
+
+// startsAsAnother returns the login whose connections start as somebody else, "" where
+// they start as the login.
+func (p *Pool) startsAsAnother() (login string) {
 	if len(p.start) == 0 || !settingsOf(p.start).identifies() {
 		return ""
 	}
-	return "SELECT pg_catalog.set_config('session_authorization'," + quoteValue(p.target().User()) + ",false);SET ROLE NONE;"
+	return p.target().User()
 }
 
 // beyondStart returns those of a client's settings that its upstreams do not
