@@ -25,7 +25,7 @@ type known struct {
 // is true.
 var differences = []known{
 	{
-		name: "SET TRANSACTION after RESET of a list", why: "a list that the client wrote at login in another way than SET would takes a query to give back, after which it is too late",
+		name: "SET TRANSACTION after RESET of a list", why: "a list that the client wrote at login in another way than SET would takes a query to give back, after which it is too late for a SET TRANSACTION in another message",
 		pool: 1, params: []map[string]string{{"search_path": "public,pg_catalog"}},
 		steps: []step{{text: "begin"}, {text: "reset search_path"}, {text: "set transaction isolation level serializable"}},
 	},

@@ -22,8 +22,8 @@ import (
 type reset struct {
 	kind  sqltext.Kind
 	name  string // of the setting; "" is all
-	count int    // statements in front of it in its text
-	end   int    // where it ends in its text
+	until int    // the statement of its text, from 0, that what gives back follows
+	end   int    // where that ends in its text
 }
 
 // addReset notes a statement of a text if it gives a setting its default.
@@ -34,10 +34,23 @@ func (e *effect) addReset(text []byte, st sqltext.Statement, count int) {
 			return
 		}
 	case sqltext.Reset, sqltext.ResetAll, sqltext.DiscardAll:
+	case sqltext.SetTransaction, sqltext.Begin:
+		e.delayResets(st, count)
+		return
 	default:
 		return
 	}
 	e.resets = append(e.resets, reset{st.Kind, strings.Clone(st.Name), count, st.End})
+}
+
+// delayResets has what follows the resets right in front of a BEGIN or SET TRANSACTION
+// follow that: where it takes a query, the transaction would have its snapshot by then.
+func (e *effect) delayResets(st sqltext.Statement, count int) {
+	front := count
+	for i := len(e.resets) - 1; i >= 0 && e.resets[i].until+1 >= front; i-- {
+		front = e.resets[i].until
+		e.resets[i].until, e.resets[i].end = count, st.End
+	}
 }
 
 // own returns the settings that the client began with and that r has taken back
@@ -121,7 +134,7 @@ func (e effect) followed(text []byte, l *lore, start Settings) ([]byte, *inserti
 		out = append(out, "\n;"...) // what is in front may end in a comment
 		out = append(out, strings.Join(own, ";")...)
 		added.list = append(added.list, insertion{
-			count:      r.count + 1 + statements,
+			count:      r.until + 1 + statements,
 			statements: len(own),
 			at:         utf8.RuneCount(text[:r.end]),
 			length:     utf8.RuneCount(out[n:]),
