@@ -220,7 +220,7 @@ var settings = []setting[Config]{
 	},
 	{
 		key: "shutdown_timeout", preset: "30s",
-		help: "most that transactions in progress get at a stop",
+		help: "most that transactions in progress get at a stop; clients that do not close their side of the connection may add 2 s",
 		cell: at(duration(0), func(c *Config) *time.Duration { return &c.ShutdownTimeout }),
 	},
 	{
