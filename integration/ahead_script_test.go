@@ -57,7 +57,16 @@ var aheadScripts = []script{
 	{name: "the portal of a BEGIN that is not the client's", steps: []step{
 		group(2, query("begin"), query("select $1::int")), group(1, describePortal(""), endGroup), group(1, execute("", 0), endGroup), group(1, query("rollback")),
 		group(2, query("begin"), query("selekt")), group(1, execute("", 0), endGroup), group(1, query("rollback")),
+		group(3, query("begin"), query("selekt"), bind("q", "nosuch"), execute("", 0), endGroup), group(1, describePortal(""), endGroup), group(1, query("rollback")),
+		group(4, query("begin"), query("selekt"), bind("q", "nosuch"), execute("", 0), endGroup, describePortal(""), endGroup), group(1, query("rollback")),
+		group(3, query("begin"), query("selekt"), bind("", "nosuch"), endGroup), group(1, describePortal(""), endGroup), group(1, query("rollback")),
+		group(3, query("begin"), query(""), bind("", "nosuch"), endGroup), group(1, describePortal(""), endGroup), group(1, query("rollback")),
 		group(2, query("begin"), query("select 1")), group(1, parse("", "select 2"), bind("", ""), describePortal(""), execute("", 0), endGroup), group(1, query("commit")),
+	}},
+	{name: "a name as SQL knows it behind a group that fails", steps: []step{
+		group(1, parse("s2", "rollback"), parse("s0", "prepare s2 (int) as select $1"), endGroup),
+		group(2, bind("", "nosuch"), parse("", "prepare s2 (int) as select $1"), endGroup, forget("s2"), parse("s2", "select 1"), describe("s0"), endGroup), group(1, once("s2"), endGroup),
+		group(1, query("execute s2")),
 	}},
 	{name: "a name in use behind a group that fails", steps: []step{
 		group(1, parse("s0", "select 0"), endGroup),

@@ -41,6 +41,7 @@ type answer struct {
 	prev    *prepared           // Close: what name stood for
 	portal  *portalNote         // Bind: its portal; mostly nil
 	opens   bool                // Execute of weir's own: the block is open after it
+	strays  bool                // Close of weir's own: it takes the portal of that away
 	alias   string              // Parse, Close: a client's name as SQL knows it, see align
 	had     *upstream.Statement // Close of an alias: what it was
 	leads   bool                // a Query comes next, which is skipped if this fails
@@ -86,12 +87,13 @@ type answers struct {
 	ends int  // how many of those due end in ReadyForQuery
 	open bool // the group that the client has sent last has not ended yet
 
-	closes int // how many are faked answers to Close
+	closes  int // how many are faked answers to Close
+	aliases int // how many change what a name is on the upstream as SQL knows it
 }
 
 func (q *answers) reset() {
 	clear(q.list)
-	q.list, q.head, q.ends, q.closes, q.open = q.list[:0], 0, 0, 0, false
+	q.list, q.head, q.ends, q.closes, q.aliases, q.open = q.list[:0], 0, 0, 0, 0, false
 }
 
 func (q *answers) empty() bool { return q.head == len(q.list) }
@@ -160,6 +162,9 @@ func (q *answers) push(a answer) {
 	if a.kind == 'C' && a.fate == faked {
 		q.closes++
 	}
+	if a.alias != "" {
+		q.aliases++
+	}
 	q.list = append(q.list, a)
 }
 
@@ -171,6 +176,9 @@ func (q *answers) pop() {
 	}
 	if a.kind == 'C' && a.fate == faked {
 		q.closes--
+	}
+	if a.alias != "" {
+		q.aliases--
 	}
 	*a = answer{}
 	q.head++
@@ -201,9 +209,10 @@ func (q *answers) parses(st *statement) bool {
 	return false
 }
 
-// closesEarlier reports whether a span before the present one has a Close of name.
-func (q *answers) closesEarlier(name []byte) bool {
-	if q.closes == 0 {
+// dependsOn reports whether a span before the present one has a Close of name, or
+// changes what it is on the upstream as SQL knows it.
+func (q *answers) dependsOn(name []byte) bool {
+	if q.closes == 0 && q.aliases == 0 {
 		return false
 	}
 	i := len(q.list) - 1
@@ -211,7 +220,7 @@ func (q *answers) closesEarlier(name []byte) bool {
 		i--
 	}
 	for ; i >= q.head; i-- {
-		if a := &q.list[i]; a.kind == 'C' && a.fate == faked && a.name == string(name) {
+		if a := &q.list[i]; a.kind == 'C' && a.fate == faked && a.name == string(name) || a.alias == string(name) {
 			return true
 		}
 	}

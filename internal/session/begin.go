@@ -133,15 +133,27 @@ func (x *exchange) open() {
 	if x.stray = !x.s.framed; x.stray {
 		if typ, _, _, _ := x.toUp.next(); typ != wire.Query {
 			x.dropStray()
+			x.strayed = 0 // nothing can fail in front of it but the BEGIN
 		}
 	}
 }
 
-// dropStray closes the unnamed portal that is not the client's.
+// dropStray closes the unnamed portal that is not the client's. Where that is skipped,
+// it is still there.
 func (x *exchange) dropStray() {
-	x.stray = false
-	x.due.push(answer{kind: 'C', fate: swallowed})
+	x.stray, x.strayed = false, x.s.span+1
+	x.due.push(answer{kind: 'C', fate: swallowed, strays: true})
 	x.toUp.insert(func(out []byte) []byte { return wire.AppendTarget(out, wire.Close, wire.Portal, "") })
+}
+
+// waitsForStray has a message wait for which it matters whether that is done, as long
+// as its span may yet fail.
+func (x *exchange) waitsForStray(portal []byte) bool {
+	if len(portal) > 0 || x.strayed == 0 || !x.uncertain(x.strayed-1) {
+		return false
+	}
+	x.fence = true
+	return true
 }
 
 // opens takes in that a statement of weir's own was executed.

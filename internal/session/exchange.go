@@ -53,6 +53,7 @@ type exchange struct {
 	stakes    stakes            // what they may have done if the upstream is lost
 	bound     *statement        // what was bound last
 	stray     bool              // the upstream's unnamed portal may be that of weir's own BEGIN
+	strayed   uint64            // one more than the span in which that was closed last, 0 for none
 	opened    bool              // the block that was held back is being opened
 	altered   bool              // something sent may have changed what statements mean; see unsure
 	varied    bool              // something sent may have changed settings

@@ -410,7 +410,7 @@ func (x *exchange) bind(size int) bool {
 		return true
 	}
 	st, p := x.s.lookup(name)
-	if x.unsettled(name, p) {
+	if x.unsettled(name, p) || x.waitsForStray(portal) {
 		return false
 	}
 	st, ok, done := x.current(x.ownIfUnsure(st, p), p, size)
@@ -461,7 +461,9 @@ func (x *exchange) bind(size int) bool {
 	if again {
 		x.reclaim(false)
 	}
-	x.stray = x.stray && len(portal) > 0
+	if x.stray && len(portal) == 0 {
+		x.dropStray() // the Bind may fail
+	}
 	was := x.notePortal(portal, st, e)
 	if st != nil {
 		x.align(e.mentions, false)
@@ -567,7 +569,7 @@ func (x *exchange) describe(size int) bool {
 	}
 	if kind != wire.Statement {
 		bound := x.portals[string(name)]
-		if bound != nil && x.waitsForNames(&bound.effect) {
+		if bound != nil && x.waitsForNames(&bound.effect) || x.waitsForStray(name) {
 			return false
 		}
 		x.send()

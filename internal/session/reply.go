@@ -119,6 +119,7 @@ func (x *exchange) completed(typ byte, size int) {
 	if a != nil {
 		x.opens(a)
 		a.added.ended()
+		x.stray = x.stray && (a.kind != 'Q' || typ != wire.CommandComplete) // what ran was the unnamed portal
 	}
 	if a != nil && a.kind == 'E' {
 		x.succeeded()

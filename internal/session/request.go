@@ -351,6 +351,9 @@ func (x *exchange) execute(size int) bool {
 		x.refuse(violation("malformed Execute message; the connection is closed"))
 		return true
 	}
+	if x.waitsForStray(portal) {
+		return false
+	}
 	st := x.portals[string(portal)]
 	var e *effect
 	if st != nil {

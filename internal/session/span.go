@@ -31,7 +31,7 @@ func (x *exchange) unsettled(name []byte, p *prepared) bool {
 	case len(name) == 0:
 		x.fence = x.uncertain(x.s.unnamedSpan)
 	case p == nil:
-		x.fence = x.due.closesEarlier(keyed(name))
+		x.fence = x.due.dependsOn(keyed(name))
 	default:
 		x.fence = x.uncertain(p.span) || x.unsettledThere(p.statement)
 	}

@@ -89,6 +89,8 @@ func (x *exchange) failed() {
 // undoUnnamed.
 func (x *exchange) undo(a *answer) {
 	switch {
+	case a.strays:
+		x.stray = true
 	case a.unnamed && a.fate == forwarded:
 		x.s.env.dictionary.release(a.st)
 	case a.unnamed:
