@@ -202,6 +202,8 @@ func (t *transaction) commit(ctx context.Context) (again bool, err error) {
 		// The block had not failed, so the function has swallowed nothing: weir
 		// has lost its connection to PostgreSQL since the last statement.
 		return ctx.Err() == nil, fmt.Errorf("%w: %w", errLostBeforeCommit, err)
+	case lostBefore(err):
+		return ctx.Err() == nil, fmt.Errorf("%w: %w", errLostBeforeCommit, err)
 	case undone(err):
 		return ctx.Err() == nil, err
 	case rolledBack(err):

@@ -109,6 +109,13 @@ func timedOut(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
+// lostBefore reports whether the answer to a COMMIT is weir's, and says that the
+// connection to PostgreSQL was lost before: the COMMIT was not sent.
+func lostBefore(err error) bool {
+	e := serverSaid(err)
+	return e != nil && e.SeverityUnlocalized == "ERROR" && IsUpstreamLost(e) && e.Code != string(sqlstate.TransactionUnknown)
+}
+
 // rolledBack reports whether the answer to a COMMIT says for certain that
 // nothing was committed. An ERROR does: once a commit is on its way nothing can
 // fail any more but the whole server. A FATAL may come from something between,

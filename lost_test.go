@@ -3,9 +3,11 @@
 package weir_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/weir-pg/weir/internal/pgserver"
@@ -119,7 +121,7 @@ func checkLostBlock(t *testing.T, r *raw, fresh bool) {
 	t.Helper()
 	if fresh {
 		r.query(t, "select 1")
-		if got := r.transcript(t, 1); got != "E(57P02) Z(E)" && got != "E(08006) Z(E)" && got != "E(25P02) Z(E)" {
+		if got := r.transcript(t, 1); got != "E(57P02) Z(E)" && got != "E(08006) Z(E)" {
 			t.Errorf("the first statement after the loss got %q", got)
 		}
 	}
@@ -190,6 +192,93 @@ func TestCommitEndsALostBlock(t *testing.T) {
 		if got := r.transcript(t, 1); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
+	}
+}
+
+// TestALossIsNeverToldAsSuccess ends the backend of a client that is idle in a
+// transaction, and has the client ask for something. It hears of the loss before
+// anything that it takes for success, and nothing of its transaction, or of what
+// it takes for another, is committed.
+func TestALossIsNeverToldAsSuccess(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), poolOf(1))
+	direct, err := pgx.Connect(bounded(t), g.upstream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = direct.PgConn().Conn().Close() })
+	must(t, direct, "create table rows (n int)")
+	insert := "insert into rows values (2)"
+	for name, c := range map[string]struct {
+		told bool // of the loss, by an earlier statement
+		sent []pgproto3.FrontendMessage
+		want string
+	}{
+		"COMMIT":                        {false, simple("commit"), "E(57P01) Z(I)"},
+		"END":                           {false, simple("/* why */ end transaction;"), "E(57P01) Z(I)"},
+		"COMMIT, extended":              {false, group("commit"), "1 2 E(57P01) Z(I)"},
+		"COMMIT, named":                 {false, executeNamed("done"), "2 E(57P01) Z(I)"},
+		"COMMIT, described":             {false, slices.Concat(preparing("", "commit")[:2], running("", true)), "1 n 2 n E(57P01) Z(I)"},
+		"COMMIT, twice":                 {false, slices.Concat(simple("commit"), simple("commit")), "E(57P01) Z(I) C Z(I)"},
+		"COMMIT, then ROLLBACK":         {false, slices.Concat(simple("commit"), simple("rollback")), "E(57P01) Z(I) C Z(I)"},
+		"a Sync, then COMMIT":           {false, slices.Concat([]pgproto3.FrontendMessage{&pgproto3.Sync{}}, simple("commit")), "Z(E) E(57P01) Z(I)"},
+		"a Close, then COMMIT":          {false, slices.Concat([]pgproto3.FrontendMessage{&pgproto3.Close{ObjectType: 'P'}, &pgproto3.Sync{}}, simple("commit")), "3 Z(E) E(57P01) Z(I)"},
+		"COMMIT behind another":         {false, simple("select 1; commit"), "E(57P01) Z(E)"},
+		"COMMIT before another":         {false, simple("commit; " + insert), "E(57P01) Z(E)"},
+		"COMMIT AND CHAIN":              {false, slices.Concat(simple("commit and chain"), simple(insert)), "E(57P01) Z(E) E(25P02) Z(E)"},
+		"COMMIT AND CHAIN, extended":    {false, slices.Concat(group("commit and chain"), group(insert)), "E(57P01) Z(E) E(25P02) Z(E)"},
+		"COMMIT AND CHAIN, named":       {false, slices.Concat(executeNamed("next"), group(insert)), "E(57P01) Z(E) E(25P02) Z(E)"},
+		"ROLLBACK AND CHAIN":            {false, slices.Concat(simple("rollback and chain"), simple(insert)), "E(57P01) Z(E) E(25P02) Z(E)"},
+		"told, COMMIT AND CHAIN":        {true, slices.Concat(simple("commit and chain"), simple(insert)), "E(25P02) Z(E) E(25P02) Z(E)"},
+		"told, ROLLBACK AND CHAIN":      {true, slices.Concat(group("abort and chain"), group(insert)), "E(25P02) Z(E) E(25P02) Z(E)"},
+		"told, ROLLBACK AND CHAIN, one": {true, slices.Concat(extended("rollback and chain"), group(insert)), "E(25P02) Z(E)"},
+		"told, COMMIT":                  {true, simple("commit"), "C Z(I)"},
+		"told, COMMIT, named":           {true, executeNamed("done"), "2 C Z(I)"},
+		"told, COMMIT and no chain":     {true, group("commit work and no chain"), "1 2 C Z(I)"},
+		"ROLLBACK":                      {false, simple("rollback"), "C Z(I)"},
+		"ROLLBACK, extended":            {false, group("abort"), "1 2 C Z(I)"},
+		"a savepoint":                   {false, slices.Concat(simple("rollback to a"), simple("commit")), "E(57P01) Z(E) C Z(I)"},
+		"a statement, then COMMIT":      {false, slices.Concat(group(insert), group("commit")), "E(57P01) Z(E) 1 2 C Z(I)"},
+		"a FunctionCall, then COMMIT":   {false, slices.Concat([]pgproto3.FrontendMessage{&pgproto3.FunctionCall{Function: 1}}, simple("commit")), "E(57P01) Z(E) C Z(I)"},
+	} {
+		r := g.raw(t)
+		r.send(t, slices.Concat(prepareNamed("done", "commit"), prepareNamed("next", "commit and chain"), simple("begin"), simple("savepoint a"), simple("insert into rows values (1)"))...)
+		r.transcript(t, 5)
+		must(t, direct, "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
+		until(t, "weir to notice", func() bool { return g.Status().Upstreams.Active == 0 })
+		if c.told {
+			r.query(t, "select 1")
+			if got, want := r.transcript(t, 1), "E(57P01) Z(E)"; got != want {
+				t.Errorf("%s: before, got %q, want %q", name, got, want)
+			}
+		}
+		r.send(t, c.sent...)
+		if got := r.transcript(t, strings.Count(c.want, "Z(")); got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+		r.query(t, "rollback")
+		r.transcript(t, 1)
+		if n := ask(t, direct, "select count(*) from rows"); n != "0" {
+			t.Fatalf("%s: %s rows were committed", name, n)
+		}
+	}
+	g.balanced(t)
+}
+
+// TestAnIdleTransactionThatPostgreSQLEnds is told with PostgreSQL's words.
+func TestAnIdleTransactionThatPostgreSQLEnds(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), poolOf(1))
+	r := g.raw(t)
+	for _, sql := range []string{"begin", "set local idle_in_transaction_session_timeout = 1"} {
+		r.query(t, sql)
+		r.transcript(t, 1)
+	}
+	until(t, "weir to notice", func() bool { return g.Status().Upstreams.Active == 0 })
+	r.query(t, "commit")
+	err := r.failure(t)
+	if err == nil || err.Severity != "ERROR" || err.Code != "25P03" || !strings.Contains(err.Message, "idle-in-transaction timeout") || err.Detail != "PostgreSQL has rolled back the transaction." {
+		t.Errorf("COMMIT got %+v", err)
 	}
 }
 

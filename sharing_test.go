@@ -385,7 +385,7 @@ func TestWhatHappensWhileAStatementIsAskedAboutIsToldOnce(t *testing.T) {
 	}{
 		"locked for too long": {func(*sharer, string) {}, `55P03 canceling statement due to lock timeout Z(E)`},
 		"cancelled":           {func(b *sharer, _ string) { g.cancel(t, b.pid, b.secret, false) }, `57014 canceling statement due to user request Z(E)`},
-		"lost":                {func(_ *sharer, pid string) { testpg.Exec(t, url, "select pg_terminate_backend("+pid+")") }, `25P02`},
+		"lost":                {func(_ *sharer, pid string) { testpg.Exec(t, url, "select pg_terminate_backend("+pid+")") }, `57P01`},
 	} {
 		for _, begin := range []string{"begin", "begin; select 1"} {
 			a, b, x := &sharer{g.raw(t)}, &sharer{g.raw(t)}, &sharer{beside(t, url)}

@@ -32,7 +32,7 @@ func (x *exchange) upstreamLost(cause error) {
 	}
 	err := x.lossError(cause)
 	x.s.env.log.Warn("upstream connection lost", "pool", x.pool().name(), "address", x.up.Address(), "pid", x.up.PID(), "error", cause, "client", x.s.describe())
-	inBlock := x.inBlock()
+	inBlock, failed := x.inBlock(), x.status == wire.Failed
 	broken := x.toClient.pass > 0 // the client has half a message, and the rest will never come
 	open := x.due.open
 	// PostgreSQL has lost its place in what the client sends, and so has weir.
@@ -53,7 +53,25 @@ func (x *exchange) upstreamLost(cause error) {
 	}
 	x.s.lost, x.s.snapless = inBlock, false
 	x.s.tries, x.s.losses, x.s.doubt = 0, 0, nil
-	x.answerLost(asked, open, err)
+	if told := x.answerLost(asked, open, err); inBlock && !told && !failed {
+		x.s.loss = err
+	}
+}
+
+// loseBlock takes in that the client's block was lost, of which it has to be told:
+// it may ask next for nothing but a COMMIT.
+func (s *Session) loseBlock(err *sqlstate.Error) { s.lost, s.loss = true, err }
+
+// forgetLost ends a block that was lost.
+func (s *Session) forgetLost() { s.lost, s.loss = false, nil }
+
+// refusal is what a client is told in a lost block: first of the loss.
+func (s *Session) refusal() *sqlstate.Error {
+	if err := s.loss; err != nil {
+		s.loss = nil
+		return err
+	}
+	return errBlockLost
 }
 
 // giveUp drops the upstream with all that is under way there, which is answered
@@ -105,13 +123,15 @@ func (x *exchange) sendAway(farewell []byte) {
 // answerLost answers everything that was under way when the upstream was lost:
 // one error a group, and its ReadyForQuery. A group that is still open, because
 // its Sync has not come, gets its error too where all of it so far was answered:
-// its Sync would commit it.
-func (x *exchange) answerLost(asked []answer, open bool, err *sqlstate.Error) {
+// its Sync would commit it. It reports whether the client has heard of an error, this
+// one or an earlier one of its group.
+func (x *exchange) answerLost(asked []answer, open bool, err *sqlstate.Error) (heard bool) {
 	status := x.s.blockStatus()
 	if !open {
 		asked = begun(asked)
 	}
 	told := false // an error has been sent for a group whose end has not come
+	heard = len(asked) > 0 || x.s.skipping
 	for i := range asked {
 		ends := asked[i].ends()
 		// A Sync that ends the group whose error the client has had already.
@@ -128,10 +148,11 @@ func (x *exchange) answerLost(asked []answer, open bool, err *sqlstate.Error) {
 		told = !ends
 	}
 	if open && !told && !x.s.skipping {
-		told = true
+		told, heard = true, true
 		x.toClient.insert(func(out []byte) []byte { return wire.AppendError(out, err) })
 	}
 	x.s.skipping = told || x.s.skipping && len(asked) == 0
+	return heard
 }
 
 // begun leaves out what weir itself has sent in front of a message of which
@@ -232,17 +253,19 @@ func (x *exchange) requestLost(typ byte, size int) bool {
 		reply = s.parseLost(body)
 	case wire.Bind:
 		if _, name, _, err := wire.ReadBind(body); err == nil {
-			if st := s.find(name); st != nil && endsBlock(st.kind) {
-				s.ending = bound
+			if end := s.endIn(name); end != none {
+				s.ending = end
 				reply = wire.AppendEmpty(nil, wire.BindComplete)
 			}
 		}
 	case wire.Describe:
 		reply = s.describeLost(body)
 	case wire.Execute:
-		if s.ending == bound {
+		if s.bound() {
+			if s.ending == reverses || s.loss == nil {
+				reply = wire.AppendComplete(nil, "ROLLBACK")
+			}
 			s.ending = done
-			reply = wire.AppendComplete(nil, "ROLLBACK")
 		}
 	case wire.Close:
 		reply = wire.AppendEmpty(nil, wire.CloseComplete)
@@ -251,7 +274,7 @@ func (x *exchange) requestLost(typ byte, size int) bool {
 		return true
 	}
 	if reply == nil {
-		reply = wire.AppendError(nil, errBlockLost)
+		reply = wire.AppendError(nil, s.refusal())
 		if typ == wire.FunctionCall {
 			reply = wire.AppendReady(reply, wire.Failed)
 		} else {
@@ -272,13 +295,12 @@ func (s *Session) describeLost(body []byte) []byte {
 	case err != nil:
 		return nil
 	case kind != wire.Statement:
-		if s.ending != bound {
+		if !s.bound() {
 			return nil
 		}
 		return wire.AppendEmpty(nil, wire.NoData)
 	}
-	st := s.find(name)
-	if st == nil || !endsBlock(st.kind) {
+	if s.endIn(name) == none {
 		return nil
 	}
 	reply := append(wire.AppendHeader(nil, wire.ParameterDescription, 7), 0, 0)
@@ -289,27 +311,59 @@ func (s *Session) describeLost(body []byte) []byte {
 type ending uint8
 
 const (
-	none  ending = iota
-	bound        // a COMMIT or ROLLBACK is bound
-	done         // and was executed: the block ends with the group
+	none     ending = iota
+	reverses        // a ROLLBACK is bound
+	commits         // a COMMIT is bound
+	done            // what was bound has run, or failed: the block ends with the group
 )
 
-func endsBlock(k sqltext.Kind) bool { return k == sqltext.Commit || k == sqltext.Rollback }
+// bound reports whether what ends the block is bound.
+func (s *Session) bound() bool { return s.ending == reverses || s.ending == commits }
 
-// queryLost answers a simple query in a lost block.
-func (s *Session) queryLost(body []byte) []byte {
-	text := bytes.TrimSuffix(body, []byte{0}) // after a semicolon it would look like another statement
-	if kinds := effectOf(text, anyhow).kinds; kinds == 1<<sqltext.Commit || kinds == 1<<sqltext.Rollback {
-		s.lost = false
-		return wire.AppendReady(wire.AppendComplete(nil, "ROLLBACK"), wire.Idle)
+// endOf returns how a text ends a block, none where it does not. One with AND CHAIN
+// does not: nobody knows the characteristics of the transaction that was lost, which
+// the next one would have.
+func endOf[T sqltext.Text](text T) ending {
+	switch kind, ok := sqltext.Ends(text); {
+	case !ok:
+		return none
+	case kind == sqltext.Commit:
+		return commits
 	}
-	return wire.AppendReady(wire.AppendError(nil, errBlockLost), wire.Failed)
+	return reverses
+}
+
+// endIn is endOf for one of the client's statements.
+func (s *Session) endIn(name []byte) ending {
+	st := s.find(name)
+	if st == nil {
+		return none
+	}
+	return endOf(st.Text)
+}
+
+// queryLost answers a simple query in a lost block. A COMMIT is answered ROLLBACK only
+// where the client knows that its transaction has failed: a driver takes that for
+// success. Otherwise it fails, and ends the block, as in PostgreSQL.
+func (s *Session) queryLost(body []byte) []byte {
+	end := endOf(bytes.TrimSuffix(body, []byte{0}))
+	if end == none {
+		return wire.AppendReady(wire.AppendError(nil, s.refusal()), wire.Failed)
+	}
+	var reply []byte
+	if end == commits && s.loss != nil {
+		reply = wire.AppendError(nil, s.loss)
+	} else {
+		reply = wire.AppendComplete(nil, "ROLLBACK")
+	}
+	s.forgetLost()
+	return wire.AppendReady(reply, wire.Idle)
 }
 
 // parseLost answers a Parse in a lost block, nil where it is refused.
 func (s *Session) parseLost(body []byte) []byte {
 	m, err := wire.ReadParse(body)
-	if err != nil || !endsBlock(sqltext.First(m.Text).Kind) {
+	if err != nil || endOf(m.Text) == none {
 		return nil
 	}
 	st := s.env.dictionary.intern(m.Text, m.OIDs, s.meaning, s.quoting())
@@ -327,7 +381,7 @@ func (s *Session) parseLost(body []byte) []byte {
 // returns its transaction state.
 func (s *Session) endGroup() byte {
 	if s.ending == done {
-		s.lost = false
+		s.forgetLost()
 	}
 	s.ending = none
 	return s.blockStatus()

@@ -95,5 +95,7 @@ func (x *exchange) relieveLost(inBlock bool, err *sqlstate.Error) {
 		x.refuse(err)
 		return
 	}
-	x.s.lost = inBlock
+	if inBlock {
+		x.s.loseBlock(err)
+	}
 }

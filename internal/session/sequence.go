@@ -166,7 +166,9 @@ func (x *exchange) aside(sql string) (ok, done bool) {
 		return false, true
 	}
 	x.discardUpstream("it did not discard what others left of sequences: " + err.Error())
-	x.s.lost = inBlock
+	if inBlock {
+		x.s.loseBlock(sqlstate.From(err))
+	}
 	return false, x.again()
 }
 

@@ -109,6 +109,9 @@ type Session struct {
 	ears        *ears     // of a client that listens, else nil
 	queued      time.Time // when it began to wait
 
+	// loss is what it has to be told of a lost block, nil where it knows.
+	loss *sqlstate.Error
+
 	// idleTimer ends it by its own idle_session_timeout, nil where nothing does.
 	idleTimer *time.Timer
 
