@@ -99,3 +99,41 @@ func TestNewcomersAreGreetedWithANewConfiguration(t *testing.T) {
 		t.Errorf("a client that was there has %s, and had %s", got, before)
 	}
 }
+
+// TestAStatementTimeoutOfPostgreSQLsComesBeforeWeirs gives one to the role, the
+// database, and all of the server, while weir's connections have weir's own.
+func TestAStatementTimeoutOfPostgreSQLsComesBeforeWeirs(t *testing.T) {
+	t.Parallel()
+	server := testpg.New(t, pgserver.Options{}).URL()
+	g := open(t, server, poolOf(2))
+	old := g.connect(t)
+	shown := func(c *pgx.Conn) string { return ask(t, c, "show statement_timeout") }
+	newcomer := func(want string) {
+		t.Helper()
+		got := ""
+		until(t, "a newcomer to have "+want, func() bool {
+			g.ReadLimits()
+			c := g.connect(t)
+			defer func() { _ = c.Close(bounded(t)) }()
+			got = shown(c)
+			return got == want
+		})
+		if now := shown(old); now != "30s" {
+			t.Errorf("who was there before has %s, want 30s", now)
+		}
+	}
+	newcomer("30s")
+	for _, step := range [][2]string{
+		{"alter role postgres set statement_timeout = '15s'", "15s"},
+		{"alter role postgres reset statement_timeout", "30s"},
+		{"alter database postgres set statement_timeout = '16s'", "16s"},
+		{"alter role postgres set statement_timeout = 0", "0"},
+		{"alter role postgres reset all; alter database postgres reset all", "30s"},
+	} {
+		testpg.Exec(t, server, step[0])
+		newcomer(step[1])
+	}
+	testpg.Exec(t, server, "alter system set statement_timeout = '17s'")
+	testpg.Exec(t, server, "select pg_reload_conf()")
+	newcomer("17s")
+}

@@ -52,3 +52,10 @@ func (g *Gateway) AgeCatalogs() {
 
 // Logins is how many logins are under way.
 func (g *Gateway) Logins() int { return g.logins.count() }
+
+// ReadLimits reads PostgreSQL's limits again, as is done once a minute.
+func (g *Gateway) ReadLimits() {
+	for _, l := range g.allLimits() {
+		l.again()
+	}
+}

@@ -31,6 +31,7 @@ type limits struct {
 	turn    chan struct{} // held by whoever reads
 	done    chan struct{} // closed when the refreshing has ended
 
+	stale atomic.Bool              // the next connection reads them again
 	start atomic.Pointer[[]string] // the settings that only a backend's start sets; nil before the first read
 
 	// Guarded by turn.
@@ -80,7 +81,7 @@ func (l *limits) ensure(ctx context.Context) (upstream.Limits, error) {
 	case <-ctx.Done():
 		return upstream.Limits{}, context.Cause(ctx)
 	}
-	if l.known {
+	if l.known && !l.stale.Load() {
 		return l.last, nil
 	}
 	return l.read(ctx)
@@ -95,6 +96,7 @@ func (l *limits) read(ctx context.Context) (upstream.Limits, error) {
 		defer b.looking.Add(-1)
 	}
 	address := l.target.Address()
+	l.stale.Store(false)
 	now, err := l.target.Limits(ctx, l.g.pids(address))
 	if err != nil {
 		return now, err
@@ -108,6 +110,9 @@ func (l *limits) read(ctx context.Context) (upstream.Limits, error) {
 		}
 	}
 	now = now.Except(l.g.pids(address)) // those that began meanwhile
+	if l.known && now.TimeoutSet != l.last.TimeoutSet {
+		defer l.renewPools() // they have begun with weir's own, or without
+	}
 	l.known, l.last = true, now
 	names := slices.Concat(preload, strings.Split(now.StartOnly, ","))
 	l.start.Store(&names)
@@ -191,6 +196,15 @@ func (l *limits) again() {
 	}
 	if _, err := l.read(ctx); err != nil {
 		l.g.log.Debug("the limits on connections could not be read again", "error", err)
+	}
+}
+
+// renewPools has the pools replace their connections.
+func (l *limits) renewPools() {
+	for _, d := range l.g.databases() {
+		if d.limits == l {
+			d.pool.Renew()
+		}
 	}
 }
 

@@ -133,6 +133,8 @@ func (g *Gateway) options(d *database) session.PoolOptions {
 		Databases: &neighbours{g, d.target.Address()},
 		Start:     d.settings,
 		Prepare:   d.startup,
+
+		DefaultsChanged: func() { d.limits.stale.Store(true) },
 	}
 }
 

@@ -90,7 +90,7 @@ var settings = []setting[Config]{
 	},
 	{
 		key: "pool.statement_timeout", aliases: []string{"DATABASE_STATEMENT_TIMEOUT"}, preset: "30s",
-		help: "`statement_timeout` where neither role, database nor client sets one, except for clients that take a session advisory lock or keep their connection; 0 for none",
+		help: "`statement_timeout` where neither postgresql.conf, role, database nor client sets one, except for clients that take a session advisory lock or keep their connection; 0 for none",
 		cell: at(duration(0), func(c *Config) *time.Duration { return &c.Pool.StatementTimeout }),
 	},
 	{

@@ -240,6 +240,7 @@ func (p *Pool) beginEra(old *era, defaults map[string]string) {
 	if slices.Contains(names, "role") {
 		p.lore.Store(nil) // who a session is at first
 	}
+	p.options.Load().DefaultsChanged()
 	p.conns.Recycle()
 }
 

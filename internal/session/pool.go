@@ -88,6 +88,9 @@ type PoolOptions struct {
 	// returns the start-up parameters of the connection; an error is that of
 	// the connect.
 	Prepare func(ctx context.Context) (map[string]string, error)
+	// DefaultsChanged is called when the defaults of the role or database have
+	// changed: Prepare is to ask anew. It must not block.
+	DefaultsChanged func()
 }
 
 // NewPool opens a pool. Close ends it.

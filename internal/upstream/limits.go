@@ -38,9 +38,9 @@ type Limits struct {
 	// process id, then whether they are of this role and in this database, as t or f.
 	Others string
 
-	// TimeoutSet: the role, the database or the URL sets statement_timeout. A
-	// startup parameter would override the first two, so the default of
-	// DATABASE_STATEMENT_TIMEOUT is sent only where this is false.
+	// TimeoutSet: somebody sets statement_timeout: postgresql.conf, the role, the
+	// database or the URL. A startup parameter would override all but the last, so
+	// the default of DATABASE_STATEMENT_TIMEOUT is sent only where this is false.
 	TimeoutSet bool
 
 	// StartOnly are the settings that can be set only when a backend starts,
@@ -88,7 +88,7 @@ SELECT
 			other.usesysid OPERATOR(pg_catalog.=) r.oid, other.datid OPERATOR(pg_catalog.=) d.oid), ','), '')
 		FROM other
 	),
-	t.source OPERATOR(pg_catalog.=) ANY (ARRAY['global', 'database', 'user', 'database user', 'client']),
+	t.source OPERATOR(pg_catalog.<>) 'default',
 	(
 		SELECT pg_catalog.string_agg(s.name, ',') FROM pg_catalog.pg_settings s
 		WHERE s.context OPERATOR(pg_catalog.=) ANY (ARRAY['backend', 'superuser-backend'])
