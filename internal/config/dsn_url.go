@@ -20,6 +20,7 @@ var (
 	errUser       = errors.New("the part before the @ is no user:password: " + encode)
 	errHost       = errors.New("the URL names no host that could exist: " + encode)
 	errPort       = errors.New("the URL has a port that is no number from 1 to 65535: " + encode)
+	errDatabase   = errors.New("the URL has a & or = in the name of the database: parameters begin with a ?; in a name, & is %26 and = is %3D")
 	errSpace      = errors.New("the URL has a space or a control character inside: write a space as %20")
 	errPercent    = errors.New("the URL has a % that is not followed by two hexadecimal digits: in the password, % is %25")
 	errNoValue    = errors.New("a parameter of the URL is not written key=value: in a password, ? is %3F, / is %2F and @ is %40, in a value = is %3D")
@@ -54,7 +55,10 @@ func parseURL(scheme, rest string) (dsn, error) {
 		return dsn{}, errLateAt
 	}
 	hosts, query, _ := strings.Cut(where, "?")
-	hosts, _, _ = strings.Cut(hosts, "/")
+	hosts, database, _ := strings.Cut(hosts, "/")
+	if strings.ContainsAny(database, "&=") {
+		return dsn{}, errDatabase // what follows may be a password
+	}
 	if err := d.takeHosts(hosts); err != nil {
 		return dsn{}, err
 	}

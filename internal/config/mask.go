@@ -13,8 +13,9 @@ func stars(text string) string {
 	return hidden
 }
 
-// maskURL hides the passwords of a connection string. Of one that cannot be taken
-// apart it shows nothing but the scheme.
+// maskURL hides the passwords of a connection string, and the values of what is not
+// known to be harmless: a "pasword" is one too. Of a string that cannot be taken apart
+// it shows nothing but the scheme.
 func maskURL(text string) string {
 	d, err := parseDSN(text)
 	if err != nil {
@@ -22,7 +23,7 @@ func maskURL(text string) string {
 	}
 	d.head = maskHead(d.head)
 	for i, p := range d.params {
-		if isSecret(p.key) {
+		if isSecret(p.key) || !isKnown(p.key) {
 			d.params[i] = plain(p.key, hidden)
 		}
 	}
