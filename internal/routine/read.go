@@ -245,9 +245,10 @@ func (r *reader) setConfig(i int) {
 	name, ok := r.text(i)
 	if !ok || r.punct(i+1) != ',' {
 		r.code.Leaves |= Sets | Computed
-		if !ok || !strings.Contains(name, ".") {
-			r.code.Leaves |= Keeps // it may be the seed
+		if !ok {
+			name = ""
 		}
+		r.mayBeSeed(name)
 		return
 	}
 	span := ""
@@ -297,8 +298,8 @@ func (r *reader) set(i int) {
 	switch i++; r.word(i) {
 	case "local":
 		r.code.Leaves |= Locals
-		if name, ok := r.setting(i + 1); !ok && !strings.Contains(name, ".") {
-			r.code.Leaves |= Keeps // it may be the seed
+		if name, ok := r.setting(i + 1); !ok {
+			r.mayBeSeed(name)
 		} else {
 			r.seeds(name)
 			r.defaults(i+2, ForTransaction, name)
@@ -318,9 +319,7 @@ func (r *reader) set(i int) {
 	name, ok := r.setting(i)
 	if !ok {
 		r.code.Leaves |= Sets | Computed
-		if !strings.Contains(name, ".") {
-			r.code.Leaves |= Keeps // it may be the seed
-		}
+		r.mayBeSeed(name)
 		return
 	}
 	r.seeds(name)
@@ -347,6 +346,13 @@ func (r *reader) defaults(i int, span, name string) {
 // the transaction or for longer (PostgreSQL: assign_random_seed).
 func (r *reader) seeds(name string) {
 	if strings.EqualFold(name, "seed") {
+		r.code.Leaves |= Keeps
+	}
+}
+
+// mayBeSeed notes that a setting is set of whose name only the beginning is known.
+func (r *reader) mayBeSeed(begins string) {
+	if !strings.Contains(begins, ".") {
 		r.code.Leaves |= Keeps
 	}
 }

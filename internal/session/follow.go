@@ -28,12 +28,12 @@ type changes struct {
 	unlearned bool     // PostgreSQL did not say what they are: the next transaction asks again
 }
 
-// mayRevert reports whether a request that is sent now would find the upstream's
+// mayRevert reports, where changes.reverts is set, whether a request that is sent now would find the upstream's
 // defaults where the client means what it began with: something that is under way may
 // have done RESET out of sight. What there is to learn is learned when all is answered
 // and no block is open.
 func (x *exchange) mayRevert() bool {
-	return x.changes.reverts && x.changes.touched && !x.synced && x.due.groups() > 0 && x.due.between() &&
+	return x.changes.touched && !x.synced && x.due.groups() > 0 && x.due.between() &&
 		(x.status == wire.Idle || x.stakes.ended)
 }
 

@@ -137,7 +137,7 @@ func (x *exchange) notBrought(err error, held bool) {
 func (x *exchange) blamesPast(err error) bool {
 	possible := false
 	switch sqlstate.From(err).Code {
-	case "42501", "42602", "42704": // a privilege, a name that is reserved
+	case insufficientPrivilege, invalidName, sqlstate.UndefinedObject: // a privilege, a name that is reserved
 		possible = x.s.accepted || len(hiddenIn(x.s.settings)) > 0
 	case sqlstate.InvalidParameterValue:
 		_, possible = x.s.settings.get("temp_buffers") // for good once there was a temporary table

@@ -131,7 +131,14 @@ func (x *exchange) undoUnnamed(destroyed bool) {
 
 // unreadable reports whether code is that of a text which is no text in the client's
 // encoding, or has no place in the server's.
-func unreadable(code sqlstate.Code) bool { return code == "22021" || code == "22P05" }
+func unreadable(code sqlstate.Code) bool {
+	return code == characterNotInRepertoire || code == untranslatableCharacter
+}
+
+const (
+	characterNotInRepertoire sqlstate.Code = "22021"
+	untranslatableCharacter  sqlstate.Code = "22P05"
+)
 
 // keepUnnamed takes in that PostgreSQL may have refused to read the Query or Parse
 // that a asked for: then nothing of it was done, and the unnamed statement is still
