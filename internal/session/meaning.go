@@ -203,5 +203,6 @@ func (s *statement) postponed() bool {
 		return true
 	}
 	words, ok := sqltext.Words(s.Text)
-	return ok && !(slices.Contains(words, "as") && (slices.Contains(words, "table") || slices.Contains(words, "materialized")))
+	has := func(word string) bool { return slices.Contains(words, word) }
+	return ok && (!has("as") || !has("table") && !has("materialized"))
 }
