@@ -114,6 +114,73 @@ func TestConflictsAreAskedAgain(t *testing.T) {
 	}
 }
 
+// TestWhatNoRollbackUndoesIsNotAskedAgain: PostgreSQL undoes a statement that has
+// failed, but not what it has written elsewhere.
+func TestWhatNoRollbackUndoesIsNotAskedAgain(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	testpg.Exec(t, url, `create extension dblink; create extension moddatetime; create extension file_fdw; create table rows (n int); create table plain (n int, at timestamp);
+		create trigger changes before update on plain for each row execute function moddatetime(at);
+		insert into plain values (1);
+		create function fails() returns int language plpgsql as $$begin raise exception 'again' using errcode = '40001'; end$$;
+		create function asks() returns text language sql as $$select dblink_exec('', 'insert into rows values (1)')$$;
+		create function writes_log() returns int language plpgsql as $$begin perform pg_catalog.pg_logical_emit_message(false, 'a', 'b'); return 1; end$$;
+		create function runs() returns int language plpgsql as $$begin copy rows to program 'cat'; return 1; end$$;
+		create function chosen() returns int language plpgsql as $$begin execute 'select pg_switch_wal()'; return 1; end$$;
+		create function outer_asks() returns text language plpgsql as $$begin return asks(); end$$;
+		create function answers() returns trigger language plpgsql as $$begin perform asks(); return new; end$$;
+		create table triggers (n int); create trigger t before insert on triggers for each row execute function answers();
+		create table defaults (n int, by text default asks());
+		create table own_defaults (n int, by pg_lsn default pg_logical_emit_message(false, 'a', 'b'));
+		create operator @@@ (rightarg = text, function = dblink_exec);
+		create domain checked as int check (asks() is not null);
+		create aggregate summed (text) (sfunc = dblink_exec, stype = text, initcond = '');
+		create view seen as select dblink_exec('', 'insert into rows values (1)') as n;
+		create view seen_own as select pg_logical_emit_message(false, 'a', 'b') as n;
+		create server files foreign data wrapper file_fdw; create foreign table programs (n int) server files options (program 'echo 1');
+		create table parent (n int) partition by range (n); create foreign table child partition of parent for values from (1) to (2) server files options (program 'echo 1');
+		create function harmless() returns int language plpgsql as $$begin perform pg_advisory_xact_lock(1), pg_sleep(0), pg_notify('a', ''), gen_random_uuid(), clock_timestamp(); insert into plain values (2); return 1; end$$`)
+	g := open(t, url, poolOf(2))
+	r := g.raw(t)
+	for sql, again := range map[string]bool{
+		"select fails(), dblink_exec('', 'insert into rows values (1)')": false,
+		"select fails(), asks()":                                        false,
+		"select fails(), outer_asks()":                                  false,
+		"select fails(), writes_log()":                                  false,
+		"select fails(), runs()":                                        false,
+		"select fails(), chosen()":                                      false,
+		"select fails(), pg_terminate_backend(0)":                       false,
+		`select fails(), "pg_switch_wal" ()`:                            false,
+		"select fails(), lo_export(1, '/nowhere')":                      false,
+		"insert into triggers select fails()":                           false,
+		"insert into defaults select fails()":                           false,
+		"insert into own_defaults select fails()":                       false,
+		"select fails(), @@@ ''":                                        false,
+		"select fails(), 1::checked":                                    false,
+		"select fails(), summed('')":                                    false,
+		"select fails() as n into made from seen":                       false,
+		"select fails(), n from seen":                                   false,
+		"select fails(), n from seen_own":                               false,
+		"select fails(), n from programs":                               false,
+		"select fails(), n from parent":                                 false,
+		"select fails()":                                                true,
+		"select fails(), harmless()":                                    true,
+		"update plain set n = fails()":                                  true,
+		"insert into plain (n) values (1), (fails())":                   true,
+		"select fails(), nextval(pg_get_serial_sequence('plain', 'n'))": true,
+	} {
+		for form, sent := range map[string][]pgproto3.FrontendMessage{"simple": simple(sql), "extended": group(sql)} {
+			before := g.retried("conflict")
+			r.send(t, sent...)
+			got := r.transcript(t, 1)
+			if n := g.retried("conflict") - before; n > 0 != again || again && !strings.Contains(got, "E(40001)") {
+				t.Errorf("%s, %s: asked again %d times, and got %q", sql, form, n, got)
+			}
+		}
+	}
+	g.balanced(t)
+}
+
 func TestSerializableStatementsOfManyClientsAllSucceed(t *testing.T) {
 	t.Parallel()
 	g := open(t, database(t), poolOf(4), func(c *weir.Config) { c.Pool.RetryConflicts = true })

@@ -13,9 +13,12 @@ import (
 // is made; the zero value, and nil, is that of a database with none.
 type Catalog struct {
 	names map[string]Effect
-	all   Effect // what anything in it leaves: for code that is given names
-	any   Effect // what every statement may leave: casts have no names
-	ddl   Effect // what every statement may leave that defines something: event triggers
+	// outside has the names of what leaves nothing, and does what no rollback undoes.
+	outside map[string]bool
+
+	all Effect // what anything in it leaves: for code that is given names
+	any Effect // what every statement may leave: casts have no names
+	ddl Effect // what every statement may leave that defines something: event triggers
 	// foreign: some names have characters beyond ASCII, which are other bytes in
 	// another encoding.
 	foreign bool
@@ -47,7 +50,31 @@ func (c *Catalog) Lookup(words []string, defines, native bool) Effect {
 			e = e.With(c.all)
 		}
 	}
-	return c.Resolved(e)
+	e = c.Resolved(e)
+	e.Leaves &^= Outside
+	return e
+}
+
+// ActsOutside reports whether a statement with these words may do what no rollback
+// undoes; see Lookup. Of a database of which nothing is known, it may.
+func (c *Catalog) ActsOutside(words []string, defines, native bool) bool {
+	if c == nil {
+		return true
+	}
+	e := c.any
+	if defines {
+		e = e.With(c.ddl)
+	}
+	for _, word := range words {
+		if word == Any {
+			e = e.With(c.all)
+		}
+		if c.outside[word] || !native && !isASCII(word) {
+			return true
+		}
+		e = e.With(c.names[word])
+	}
+	return c.Resolved(e).Leaves&Outside != 0
 }
 
 // Resolved returns an effect with all that relations leave whose names are not
@@ -106,6 +133,9 @@ func (b *Builder) Calls(name, called string) {
 	case runsText[called]:
 		leaves = Unknowable
 	}
+	if actsOutside(called) {
+		leaves |= Outside
+	}
 	b.own[name] = b.own[name].With(Effect{Leaves: leaves})
 }
 
@@ -142,13 +172,19 @@ func (b *Builder) Catalog() *Catalog {
 			}
 		}
 	}
-	c := &Catalog{names: make(map[string]Effect), any: b.own[Unnamed], ddl: b.own[EventTriggers]}
+	c := &Catalog{names: make(map[string]Effect), outside: make(map[string]bool), any: b.own[Unnamed], ddl: b.own[EventTriggers]}
 	for _, e := range b.own {
 		c.all = c.all.With(e)
 	}
 	c.all.Leaves &^= Anything
 	for name, e := range b.own {
-		if name != Unnamed && name != EventTriggers && c.Resolved(e).Leaves&^Anything != 0 {
+		if name == Unnamed || name == EventTriggers {
+			continue
+		}
+		switch leaves := c.Resolved(e).Leaves; {
+		case leaves == Outside, leaves == Outside|Anything:
+			c.outside[strings.Clone(name)] = true
+		case leaves&^Anything != 0:
 			c.names[strings.Clone(name)] = e
 			c.foreign = c.foreign || !isASCII(name)
 		}
@@ -158,7 +194,7 @@ func (b *Builder) Catalog() *Catalog {
 
 // quiet reports whether nothing is left but that relations of unknown names are
 // used, of which none leaves anything.
-func (e Effect) quiet() bool { return e.Leaves&^(Anything|Defines) == 0 }
+func (e Effect) quiet() bool { return e.Leaves&^(Anything|Defines|Outside) == 0 }
 
 func isASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r >= 0x80 }) < 0

@@ -49,6 +49,9 @@ const (
 	// Texts: nothing is left, but the text is read of the statement that runs, with its
 	// comments.
 	Texts
+	// Outside: what no rollback undoes, such as a message in the WAL, a file, or what
+	// another server is asked to do.
+	Outside
 )
 
 // Effect is what running a piece of code may leave behind.

@@ -93,6 +93,9 @@ func (r *reader) element(i int) {
 	if leaves, ok := functions[e.Name]; ok {
 		r.code.Leaves |= leaves
 	}
+	if r.punct(i+1) == '(' && actsOutside(e.Name) {
+		r.code.Leaves |= Outside
+	}
 	switch {
 	case strings.HasPrefix(e.Name, "pg_temp"):
 		r.code.Leaves |= Objects
@@ -187,6 +190,8 @@ func (r *reader) keyword(i int, word string) {
 		if r.seen["update"] {
 			r.code.Leaves |= Sets
 		}
+	case "copy":
+		r.code.Leaves |= Outside // to a file or a program
 	case "execute":
 		r.execute(i)
 	}

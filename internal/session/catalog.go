@@ -19,6 +19,7 @@ import (
 // nobody has done that for a while, in front of what a client sends.
 type catalog struct {
 	current  atomic.Pointer[routine.Catalog] // nil where no statement has to be looked at
+	whole    atomic.Pointer[routine.Catalog] // the same, but nil only where nothing was read
 	newest   atomic.Uint32                   // the highest oid of a type when it was read
 	tempPath atomic.Bool                     // a session begins with pg_temp in its search_path
 	schema   atomic.Uint64                   // the dictionary's count of changes when it was read
@@ -104,6 +105,7 @@ func (x *exchange) readCatalog() {
 		x.s.env.log.Warn("PostgreSQL did not say what functions there are: any statement is taken to leave something behind", "pool", x.pool().name(), "error", err)
 		c.print = ""
 		c.current.Store(routine.Everything())
+		c.whole.Store(nil)
 	}
 	x.aged = false
 	c.schema.Store(schema)
@@ -132,6 +134,7 @@ func (x *exchange) refreshCatalog(c *catalog) error {
 	case count > mostRoutines || bytes > longestBodies:
 		c.print, c.codes = rows["print"], nil
 		c.current.Store(routine.Everything())
+		c.whole.Store(nil)
 		return nil
 	}
 	made, err := x.buildCatalog(c)
@@ -139,6 +142,7 @@ func (x *exchange) refreshCatalog(c *catalog) error {
 		return err
 	}
 	c.print = rows["print"]
+	c.whole.Store(made)
 	if made.Empty() {
 		made = nil
 	}
@@ -158,7 +162,7 @@ func (x *exchange) buildCatalog(c *catalog) (*routine.Catalog, error) {
 	var unread []string
 	for oid, row := range rows {
 		f := strings.Split(row, separator)
-		if len(f) != 6 {
+		if len(f) != 7 {
 			continue
 		}
 		list[oid] = f
@@ -195,7 +199,11 @@ func (x *exchange) buildCatalog(c *catalog) (*routine.Catalog, error) {
 // PostgreSQL's documentation says what they keep.
 func foreignCode(f []string) routine.Code {
 	if f[3] == "t" && (f[2] == "c" || f[2] == "internal") {
-		return routine.Trusted(f[1])
+		code := routine.Trusted(f[1])
+		if f[6] == "t" {
+			code.Leaves |= routine.Outside
+		}
+		return code
 	}
 	if f[5] == "a" {
 		return routine.Code{} // an aggregate: what it is made of is among its callers

@@ -3,6 +3,7 @@
 package session
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/weir-pg/weir/internal/routine"
@@ -55,10 +56,26 @@ const printQuery = `SELECT 'names', concat_ws(' '` +
 const trustedRoutine = `(EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')` +
 	` OR l.lanname = 'internal' AND p.prosrc ~ '^(multi)?range_constructor[0-3]$')`
 
+// outsideRoutine is whether the routine p, in C and volatile, may do what no rollback
+// undoes: dblink asks another server. Those of the extensions that are listed do not.
+var outsideRoutine = `(l.lanname = 'c' AND p.provolatile = 'v' AND NOT EXISTS (SELECT FROM pg_depend d JOIN pg_extension x ON x.oid = d.refobjid` +
+	` WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'` +
+	` AND x.extname IN (` + quotedNames(slices.Concat(harmless, revocableExtensions)) + `)))`
+
+// revocableExtensions are further extensions of whose volatile functions in C a
+// rollback undoes everything.
+var revocableExtensions = []string{"autoinc", "lo", "moddatetime", "plpgsql", "refint", "tablefunc", "tcn"}
+
+// outsideOwn is whether PostgreSQL's own function may.
+var outsideOwn = func() string {
+	may, not := routine.OutsidePattern()
+	return `provolatile = 'v' AND proname ~ '` + may + `' AND proname !~ '` + not + `'`
+}()
+
 // routinesQuery lists the routines.
-const routinesQuery = `SELECT p.oid::text, concat_ws(E'\001', p.xmin, p.proname, l.lanname,` +
+var routinesQuery = `SELECT p.oid::text, concat_ws(E'\001', p.xmin, p.proname, l.lanname,` +
 	` ` + trustedRoutine + `,` +
-	` coalesce(p.proconfig::text, ''), p.prokind)` +
+	` coalesce(p.proconfig::text, ''), p.prokind, ` + outsideRoutine + `)` +
 	` FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang WHERE p.oid >= 16384`
 
 // bodiesQuery asks for bodies, in pieces that are short enough for any buffer.
@@ -76,10 +93,12 @@ const bodiesQuery = `SELECT concat(p.oid, '/', n), substr(p.src, n * 2000 + 1, 2
 // No dependency is noted on what PostgreSQL itself came with, and there nothing is
 // noted of what it is made of (PostgreSQL: recordMultipleDependencies), so that each
 // column of the catalog that has a function in it is read as well.
-var callersQuery = `WITH RECURSIVE own AS MATERIALIZED (SELECT oid, proname FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND proname IN (` + quotedNames(routine.Stateful()) + `))` +
+var callersQuery = `WITH RECURSIVE own AS MATERIALIZED (SELECT oid, proname FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND (proname IN (` + quotedNames(routine.Stateful()) + `) OR ` + outsideOwn + `))` +
 	`, fn AS MATERIALIZED (SELECT * FROM own UNION SELECT p.oid, p.proname FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang WHERE p.oid >= 16384` +
 	` AND NOT (l.lanname IN ('c', 'internal') AND p.proname NOT IN (` + quotedNames(routine.Stateful()) + `) AND ` + trustedRoutine + `))` +
-	`, dep AS MATERIALIZED (SELECT d.classid, d.objid, fn.proname FROM pg_depend d JOIN fn ON fn.oid = d.refobjid` +
+	`, beyond AS MATERIALIZED (SELECT * FROM fn UNION SELECT p.oid, p.proname FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang WHERE p.oid >= 16384 AND ` + outsideRoutine +
+	` AND p.oid NOT IN (SELECT unnest(ARRAY[fdwhandler, fdwvalidator]) FROM pg_foreign_data_wrapper UNION SELECT unnest(ARRAY[lanplcallfoid, laninline, lanvalidator]) FROM pg_language UNION SELECT amhandler FROM pg_am))` +
+	`, dep AS MATERIALIZED (SELECT d.classid, d.objid, fn.proname FROM pg_depend d JOIN beyond fn ON fn.oid = d.refobjid` +
 	` WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid >= 16384 AND d.deptype <> 'i')` +
 	`, op AS MATERIALIZED (SELECT oid, CASE WHEN oprname IN ('=', '<>', '<', '>', '<=', '>=', '~~', '!~~', '~~*', '!~~*', '~', '!~') THEN E'\002' ELSE oprname::text END AS name, oprcode, oprrest, oprjoin, oprcom, oprnegate FROM pg_operator)` +
 	`, pattern AS (SELECT concat(':(func|win|agg|opfunc)[a-z]* (', string_agg(oid::text, '|'), ') ') AS p FROM own)` +
@@ -112,12 +131,12 @@ var callersQuery = `WITH RECURSIVE own AS MATERIALIZED (SELECT oid, proname FROM
 	` UNION SELECT E'\002', dep.proname FROM dep WHERE dep.classid NOT IN ('pg_operator'::regclass, 'pg_rewrite'::regclass, 'pg_attrdef'::regclass, 'pg_constraint'::regclass,` +
 	` 'pg_trigger'::regclass, 'pg_policy'::regclass, 'pg_class'::regclass, 'pg_type'::regclass, 'pg_proc'::regclass, 'pg_event_trigger'::regclass, 'pg_extension'::regclass)` +
 	// What has a routine in a column.
-	` UNION SELECT op.name, fn.proname FROM op, unnest(ARRAY[op.oprcode, op.oprrest, op.oprjoin]) f JOIN fn ON fn.oid = f` +
+	` UNION SELECT op.name, fn.proname FROM op, unnest(ARRAY[op.oprcode, op.oprrest, op.oprjoin]) f JOIN beyond fn ON fn.oid = f` +
 	` UNION SELECT op.name, other.name FROM op JOIN op other ON other.oid IN (op.oprcom, op.oprnegate) WHERE op.oid >= 16384 OR other.oid >= 16384` +
-	` UNION SELECT p.proname, fn.proname FROM pg_aggregate a JOIN pg_proc p ON p.oid = a.aggfnoid, unnest(ARRAY[a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn]) f JOIN fn ON fn.oid = f` +
-	` UNION SELECT t.typname, fn.proname FROM pg_type t, unnest(ARRAY[t.typinput, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout, t.typanalyze, t.typsubscript]) f JOIN fn ON fn.oid = f` +
+	` UNION SELECT p.proname, fn.proname FROM pg_aggregate a JOIN pg_proc p ON p.oid = a.aggfnoid, unnest(ARRAY[a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn]) f JOIN beyond fn ON fn.oid = f` +
+	` UNION SELECT t.typname, fn.proname FROM pg_type t, unnest(ARRAY[t.typinput, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout, t.typanalyze, t.typsubscript]) f JOIN beyond fn ON fn.oid = f` +
 	` UNION SELECT t.typname, fn.proname FROM pg_range r JOIN pg_type t ON t.oid IN (r.rngtypid, r.rngmultitypid) JOIN fn ON fn.oid IN (r.rngcanonical, r.rngsubdiff)` +
-	` UNION SELECT p.proname, fn.proname FROM pg_proc p JOIN fn ON fn.oid = p.prosupport` +
+	` UNION SELECT p.proname, fn.proname FROM pg_proc p JOIN beyond fn ON fn.oid = p.prosupport` +
 	` UNION SELECT E'\002', fn.proname FROM fn WHERE fn.oid IN (SELECT castfunc FROM pg_cast UNION SELECT amproc FROM pg_amproc` +
 	` UNION SELECT oprcode FROM pg_amop a JOIN op ON op.oid = a.amopopr WHERE a.oid >= 16384 UNION SELECT unnest(ARRAY[trffromsql, trftosql]) FROM pg_transform` +
 	` UNION SELECT conproc FROM pg_conversion UNION SELECT amhandler FROM pg_am UNION SELECT unnest(ARRAY[tmplinit, tmpllexize]) FROM pg_ts_template` +
@@ -135,6 +154,7 @@ var callersQuery = `WITH RECURSIVE own AS MATERIALIZED (SELECT oid, proname FROM
 	// What leads to a relation.
 	` UNION SELECT c.relname, v.relname FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class c ON c.oid = r.ev_class JOIN pg_class v ON v.oid = d.refobjid` +
 	` WHERE d.classid = 'pg_rewrite'::regclass AND d.objid >= 16384 AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class` +
+	` UNION SELECT c.relname, p.proname FROM pg_foreign_table f JOIN pg_class c ON c.oid = f.ftrelid JOIN pg_foreign_server s ON s.oid = f.ftserver JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw JOIN pg_proc p ON p.oid = w.fdwhandler` +
 	` UNION SELECT p.relname, c.relname FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent JOIN pg_class c ON c.oid = i.inhrelid` +
 	` UNION SELECT p.relname, c.relname FROM pg_constraint k JOIN pg_class p ON p.oid = k.confrelid JOIN pg_class c ON c.oid = k.conrelid WHERE k.contype = 'f' AND (k.confdeltype NOT IN ('a', 'r') OR k.confupdtype NOT IN ('a', 'r'))` +
 	`)` + typesQuery +

@@ -9,6 +9,7 @@ import (
 
 	"github.com/weir-pg/weir/internal/loop"
 	"github.com/weir-pg/weir/internal/observe"
+	"github.com/weir-pg/weir/internal/routine"
 	"github.com/weir-pg/weir/internal/sqlstate"
 	"github.com/weir-pg/weir/internal/sqltext"
 )
@@ -159,7 +160,19 @@ func (x *exchange) conflicts(code sqlstate.Code) bool {
 		return false
 	}
 	e := x.effectOfLone(&l)
-	return e.kinds != 0 && e.kinds&^undoable == 0 && e.pins == 0 && !e.touches
+	return e.kinds != 0 && e.kinds&^undoable == 0 && e.pins == 0 && !e.touches && !e.signals && !x.actsOutside(&l, &e)
+}
+
+// actsOutside reports whether a statement may have done what PostgreSQL has not undone
+// with it, in whatever it calls.
+func (x *exchange) actsOutside(l *lone, e *effect) bool {
+	code := routine.Read("sql", l.text)
+	words := append(code.Names, e.calls...)
+	if code.Leaves&routine.Anything != 0 || e.unbound {
+		words = append(words, routine.Any)
+	}
+	native := x.up.Params["client_encoding"] == x.up.Params["server_encoding"]
+	return code.Leaves&routine.Outside != 0 || x.pool().catalog.whole.Load().ActsOutside(words, e.defines, native)
 }
 
 // reserves reports whether an error says that a library has reserved the name of a
