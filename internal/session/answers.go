@@ -44,6 +44,7 @@ type answer struct {
 	strays  bool                // Close of weir's own: it takes the portal of that away
 	alias   string              // Parse, Close: a client's name as SQL knows it, see align
 	had     *upstream.Statement // Close of an alias: what it was
+	alone   bool                // Query: its text is one statement; false where nobody asks
 	leads   bool                // a Query comes next, which is skipped if this fails
 	frees   []string            // Query: what it deallocates
 	pins    reasons             // Query, Parse, Bind, FunctionCall: what it may leave behind

@@ -38,7 +38,7 @@ func (e *effect) addRoutine(r routine.Effect) {
 		e.pins, e.unpins = e.pins|opaque, provable
 	}
 	for _, name := range r.Statements {
-		e.mentions = append(e.mentions, sqltext.Mention{Kind: sqltext.Execute, Name: name})
+		e.mentions = append(e.mentions, sqltext.Mention{Kind: inBody, Name: name})
 	}
 	e.shows = e.shows || r.Leaves&(routine.Texts|routine.Anything|routine.Unknowable|routine.Executes) != 0
 	e.anyStatement = e.anyStatement || r.Leaves&routine.Unknowable != 0

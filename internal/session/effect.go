@@ -57,6 +57,7 @@ type effect struct {
 
 	mentions     []sqltext.Mention // the prepared statements that it names
 	anyStatement bool              // it may run prepared statements whose names it makes up
+	unknown      bool              // it is EXECUTE of what nobody knows, see withMentioned
 }
 
 // unread is the effect of a text that is too long to be read whole, or that cannot

@@ -68,6 +68,7 @@ type exchange struct {
 	listen    listening         // what LISTEN and NOTIFY leave to be done
 	changes   changes           // what they do to settings
 	remains   remains           // what they leave behind
+	bySQL     bySQL             // what SQL has prepared on the upstream
 
 	// Asking them again.
 	marks     marks

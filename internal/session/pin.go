@@ -168,7 +168,7 @@ func (x *exchange) leftBehind(r reasons) {
 // a context.
 func (a *answer) leftNothing(code sqlstate.Code, body []byte) {
 	refused := code == sqlstate.SyntaxError || a.kind == 'F' && code == undefinedFunction
-	if a.pins&unclear != 0 && refused && wire.Field(body, 'W') == nil {
+	if a.pins&unclear != 0 && (refused && wire.Field(body, 'W') == nil || a.ranNothing(code, body)) {
 		a.pins &^= unclear
 	}
 }

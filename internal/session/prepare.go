@@ -451,8 +451,14 @@ func (x *exchange) bind(size int) bool {
 		if ok, done := x.permit(e, size); !ok {
 			return done
 		}
+		if e.mentions != nil {
+			x.notePrepared(e.mentions, []byte(st.Text))
+		}
 		x.leaves(e)
 		x.bound, pins = st, e.pins|seedOf(e, rest, x.toUp.whole(size))
+		if e.unknown {
+			pins &^= unclear // PostgreSQL looks for it when it is executed
+		}
 	}
 	x.send()
 	if lacks {

@@ -156,6 +156,7 @@ func (x *exchange) noticeTag(a *answer, tag []byte) {
 	case bytes.Equal(tag, tagDeallocateAll):
 		if a == nil || a.kind != internal { // else see clearNames
 			x.s.forgetAll()
+			x.forgetPrepared(a, "", true)
 		}
 		x.up.Prepared.Clear()
 	case bytes.Equal(tag, tagDiscardSeqs):

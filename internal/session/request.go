@@ -269,6 +269,9 @@ func (x *exchange) query(size int) bool {
 		x.send()
 		x.reclaim(true)
 	}
+	if e.mentions != nil {
+		x.notePrepared(e.mentions, text)
+	}
 	x.leaves(&e)
 	x.send()
 	if lacks {
@@ -313,7 +316,8 @@ func (x *exchange) sendQuery(e *effect, text []byte, size, head int) {
 	// upstream's (PostgreSQL: exec_simple_query).
 	x.s.assumeUnnamed(nil)
 	x.up.Prepared.Unnamed = nil
-	x.due.push(answer{kind: 'Q', unnamed: true, pins: e.pins, added: added, steps: steps, frees: frees(e.mentions)})
+	alone := head == 0 && (e.mentions != nil || e.kinds&forgetful != 0) && sqltext.Scan(text).Count == 1
+	x.due.push(answer{kind: 'Q', unnamed: true, pins: e.pins, added: added, steps: steps, alone: alone, frees: frees(e.mentions)})
 	x.barrier = x.barrier || head > 0 || e.kinds&mayCopy != 0 || x.unsettledListening()
 }
 
@@ -370,12 +374,14 @@ func (x *exchange) execute(size int) bool {
 		x.noteRereads(&st.effect)
 	}
 	var freed []string
+	var pins reasons
 	if st != nil && e.mentions != nil {
 		x.align(e.mentions, false)
-		freed = frees(e.mentions)
+		freed, pins = frees(e.mentions), e.pins
+		x.leaves(e) // another statement may have the name since it was bound
 	}
 	x.toUp.keep(size)
-	x.due.push(answer{kind: 'E', st: st, frees: freed})
+	x.due.push(answer{kind: 'E', st: st, frees: freed, pins: pins})
 	if st != nil {
 		x.restore(st)
 	}

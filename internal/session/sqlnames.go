@@ -55,23 +55,6 @@ func mentionsIn(text []byte, sum sqltext.Summary) []sqltext.Mention {
 	return sqltext.Mentions(text)
 }
 
-// withMentioned returns e with what the statements may leave behind that the text
-// executes.
-func (x *exchange) withMentioned(e *effect) *effect {
-	if e.mentions == nil {
-		return e
-	}
-	sum := *e
-	sum.mentions = nil
-	for _, m := range e.mentions {
-		sum.mentions = append(sum.mentions, m)
-		if p := x.s.named[m.Name]; p != nil && m.Kind == sqltext.Execute {
-			sum.join(x.effectOf(p.statement))
-		}
-	}
-	return &sum
-}
-
 // join adds what another text may leave behind.
 func (e *effect) join(o *effect) {
 	e.kinds |= o.kinds
@@ -140,7 +123,7 @@ func (x *exchange) align(names []sqltext.Mention, query bool) (prepared bool) {
 // targetsOf returns the statements that st executes and the client has now.
 func (x *exchange) targetsOf(st *statement) (list []upstream.Statement) {
 	for _, m := range st.effect.mentions {
-		if p := x.s.named[m.Name]; p != nil && m.Kind == sqltext.Execute && !p.unseen {
+		if p := x.s.named[m.Name]; p != nil && (m.Kind == sqltext.Execute || m.Kind == inBody) && !p.unseen {
 			list = append(list, upstream.Statement{Name: m.Name, Text: p.Text, OIDs: p.OIDs})
 		}
 	}
@@ -257,6 +240,7 @@ func (x *exchange) dropOthers() {
 // deallocated takes in that the statement that was answered was a DEALLOCATE.
 func (x *exchange) deallocated(a *answer) {
 	if len(a.frees) > 0 {
+		x.forgetPrepared(a, a.frees[0], false)
 		x.s.forgetNamed(a.frees[0])
 		x.up.Prepared.SetAlias(a.frees[0], nil)
 		a.frees = a.frees[1:]

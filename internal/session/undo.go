@@ -58,7 +58,10 @@ func (x *exchange) failed() {
 	if a.ends() {
 		return // ReadyForQuery follows
 	}
-	x.leftBehind(a.pins & (provable | opaque)) // the input of a value may have locked before it failed
+	if a.kind != 'E' {
+		a.pins &= provable | opaque // the input of a value may have locked before it failed
+	}
+	x.leftBehind(a.pins)
 	list, synced := x.due.untilSync()
 	unnamed, destroyed := false, a.kind == 'P' && a.unnamed && !a.unread
 	own, leads := a.fate != forwarded, a.leads

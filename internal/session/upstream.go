@@ -189,7 +189,7 @@ func (x *exchange) detach() *Upstream {
 	reports := x.changes.reports // are of the group, which may go on elsewhere
 	x.changes = x.changes.forgotten()
 	x.changes.reports = reports
-	x.remains, x.checks = remains{}, checks{}
+	x.remains, x.checks, x.bySQL = remains{}, checks{}, bySQL{}
 	x.s.setPin(0)
 	x.s.yieldPlace()
 	x.copy = copyIn{}

@@ -12,8 +12,9 @@ type Mention struct {
 
 // Mentions returns the prepared statements that a text names, in the order in which
 // it does. EXECUTE may stand inside EXPLAIN and CREATE TABLE AS (gram.y,
-// ExplainableStmt and CreateTableAsStmt's like). Names that are written in a way
-// that this package does not read are left out. The names do not alias the text.
+// ExplainableStmt and CreateTableAsStmt's like); where the name there is written in a
+// way that this package does not read, it is "", which is nobody's. The names do not
+// alias the text.
 func Mentions[T Text](text T) (list []Mention) {
 	all := view(text)
 	for at := 0; ; {
@@ -43,7 +44,11 @@ func (h *head) executed(kind Kind) (string, bool) {
 		prev = h.tok
 		h.advance()
 		if found {
-			return h.name()
+			name, ok := h.name()
+			if !ok {
+				name = ""
+			}
+			return name, true
 		}
 	}
 	return "", false
