@@ -105,6 +105,17 @@ func (q *answers) last() bool { return q.head == len(q.list)-1 }
 // between reports whether what is sent next begins a group.
 func (q *answers) between() bool { return q.empty() || q.list[len(q.list)-1].ends() }
 
+// lead takes in that a Query comes next, and that whatever has been sent since the last
+// group would have it skipped if it failed. It reports whether that may fail: all but
+// a Close.
+func (q *answers) lead() (fallible bool) {
+	for i := len(q.list) - 1; i >= q.head && !q.list[i].ends(); i-- {
+		q.list[i].leads = true
+		fallible = fallible || q.list[i].kind != 'C'
+	}
+	return fallible
+}
+
 // clean reports whether nothing that is due can have PostgreSQL skip what is sent
 // next.
 func (q *answers) clean() bool {

@@ -171,11 +171,7 @@ func (x *exchange) inquire(hidden []string, start Settings) (map[string]string, 
 	sql.WriteString(ownTransaction)
 	sql.WriteString(strings.NewReplacer("$1", strings.Join(limits, ","), "$2", x.maySet()).Replace(limitsQuery + settingsQuery))
 	x.addGuarded(&sql)
-	for _, name := range slices.Compact(slices.Sorted(slices.Values(hidden))) { // of a copy, the caller asks again if this fails
-		quoted := quoteValue(name)
-		sql.WriteString(" UNION ALL SELECT " + quoted + ", CASE WHEN " + followsIf("v") + " THEN v END," +
-			" pg_catalog.octet_length(v) FROM pg_catalog.current_setting(" + quoted + ", true) v")
-	}
+	addHidden(&sql, slices.Compact(slices.Sorted(slices.Values(hidden)))) // of a copy, the caller asks again if this fails
 	has, err := x.rowsFrom(sql.String())
 	for _, name := range x.found.long {
 		delete(has, name) // asked for by name, too
@@ -191,6 +187,23 @@ func (x *exchange) inquire(hidden []string, start Settings) (map[string]string, 
 		x.foundLimit(has, name)
 	}
 	return has, err
+}
+
+// addHidden adds a row for each setting that has to be asked for by name. One of a library
+// that is loaded is listed by now, and has its row if it was set in the session.
+func addHidden(sql *strings.Builder, names []string) {
+	if len(names) == 0 {
+		return
+	}
+	sql.WriteString(" UNION ALL SELECT h.n, CASE WHEN " + followsIf("v") + " THEN v END, pg_catalog.octet_length(v) FROM (VALUES ")
+	for i, name := range names {
+		if i > 0 {
+			sql.WriteByte(',')
+		}
+		sql.WriteString("(" + quoteValue(name) + "::pg_catalog.text)")
+	}
+	sql.WriteString(") h (n), LATERAL pg_catalog.current_setting(h.n, true) v" +
+		" WHERE h.n OPERATOR(pg_catalog.<>) ALL (ARRAY(SELECT pg_catalog.lower(l.name) FROM pg_catalog.pg_settings l))")
 }
 
 // foundLimit puts a time limit among the settings as pg_settings would have it,

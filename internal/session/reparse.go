@@ -5,6 +5,7 @@ package session
 import (
 	"maps"
 	"slices"
+	"strings"
 	"unique"
 
 	"github.com/weir-pg/weir/internal/wire"
@@ -52,8 +53,8 @@ func (x *exchange) asPrepared(st *statement) (back string) {
 	slices.Sort(names)
 	names = slices.Compact(names)
 	l, login := x.pool().lore.Load(), x.pool().startsAsAnother()
-	x.runOwn(l.keepSettings(login, names, there))
-	return l.keptSettings(login, names)
+	x.runOwn(l.keepSettings(login, x.maySet(), names, there))
+	return l.keptSettings(login, names, there)
 }
 
 // localSettings returns the SQL that takes a transaction from some settings to
@@ -86,15 +87,18 @@ func localSettings(login string, from, to Settings) string {
 // keepSettings returns the SQL that keeps what is in force, and takes the
 // transaction to some settings. Who the session is ends before anything else is
 // read: it may not be shown what it has set as somebody else. What the login is not
-// shown either stays as it is.
-func (l *lore) keepSettings(login string, names []string, to Settings) string {
+// shown either stays as it is, and so does what it may not set: a name with a dot may
+// be that of a library's, or of none. maySet is the condition for that.
+func (l *lore) keepSettings(login, maySet string, names []string, to Settings) string {
 	s := localScript{sql: []byte("SELECT "), encoding: to.encoding(), login: login}
 	for _, name := range identity {
 		s.set(keptPrefix+name, "pg_catalog.concat('=',pg_catalog.current_setting("+quoteValue(name)+",true))")
 	}
 	s.anybody()
 	for _, name := range names {
-		if l.shows(name) {
+		if dotted(name, to) {
+			s.set(keptPrefix+name, "(SELECT pg_catalog.concat('=',v) FROM pg_catalog.current_setting("+quoteValue(name)+",true) v WHERE v IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_settings s WHERE pg_catalog.lower(s.name) OPERATOR(pg_catalog.=)"+quoteValue(name)+" AND NOT (s.context OPERATOR(pg_catalog.=) 'user' OR "+maySet+")))")
+		} else if l.shows(name) {
 			s.set(keptPrefix+name, "pg_catalog.concat('=',pg_catalog.current_setting("+quoteValue(name)+",true))")
 		} else {
 			s.set(keptPrefix+name, "(SELECT pg_catalog.concat('=',s.setting) FROM pg_catalog.pg_settings s WHERE pg_catalog.lower(s.name) OPERATOR(pg_catalog.=)"+quoteValue(name)+")")
@@ -105,7 +109,7 @@ func (l *lore) keepSettings(login string, names []string, to Settings) string {
 		if v, ok := to.get(name); ok {
 			value = s.value(v)
 		}
-		if l.shows(name) {
+		if l.shows(name) && !dotted(name, to) {
 			s.set(name, value)
 		} else {
 			s.setKept(name, value)
@@ -116,11 +120,11 @@ func (l *lore) keepSettings(login string, names []string, to Settings) string {
 }
 
 // keptSettings returns the SQL that takes the transaction back.
-func (l *lore) keptSettings(login string, names []string) string {
+func (l *lore) keptSettings(login string, names []string, to Settings) string {
 	s := localScript{sql: []byte("SELECT "), login: login}
 	s.anybody()
 	for _, name := range names {
-		if l.shows(name) {
+		if l.shows(name) && !dotted(name, to) {
 			s.set(name, kept(name))
 		} else {
 			s.setKept(name, kept(name))
@@ -135,6 +139,13 @@ func (l *lore) keptSettings(login string, names []string) string {
 // kept is an expression for what a setting was.
 func kept(name string) string {
 	return "pg_catalog.substr(pg_catalog.current_setting(" + quoteValue(keptPrefix+name) + "),2)"
+}
+
+// dotted reports whether a setting has a dot in its name, and is not wanted: nobody
+// may ever have set it.
+func dotted(name string, to Settings) bool {
+	_, wanted := to.get(name)
+	return !wanted && strings.Contains(name, ".")
 }
 
 // shows reports whether PostgreSQL shows a setting to everybody.

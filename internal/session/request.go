@@ -297,6 +297,7 @@ func (x *exchange) sendQuery(e *effect, text []byte, size, head int) {
 		x.barrier = true // until it is seen that nothing of that has failed
 	}
 	x.dropOthersOf(e)
+	x.barrier = x.due.lead() || x.barrier
 	if e.signals {
 		x.aimText(text)
 	}
