@@ -183,7 +183,7 @@ func logsIn(t *testing.T, g *gateway, database, options string) {
 			_ = conn.PgConn().Conn().Close()
 		}
 	}()
-	until(t, "a login to be under way", func() bool { return g.Logins() > 0 })
+	until(t, "a login to be under way", func() bool { return g.Status().Clients.Login > 0 })
 }
 
 // TestEveryStateEnds brings clients into every state of a session that something

@@ -36,9 +36,6 @@ func (g *Gateway) Stall() (release func()) {
 	return func() { close(over) }
 }
 
-// StatementBytes is what the prepared statements of all clients take.
-func (g *Gateway) StatementBytes() int64 { return g.env.StatementBytes() }
-
 // Farewell is how long clients that ask nothing have to leave when there is no time.
 const Farewell = farewell
 
@@ -49,9 +46,6 @@ func (g *Gateway) AgeCatalogs() {
 		d.pool.AgeCatalog()
 	}
 }
-
-// Logins is how many logins are under way.
-func (g *Gateway) Logins() int { return g.logins.count() }
 
 // ReadLimits reads PostgreSQL's limits again, as is done once a minute.
 func (g *Gateway) ReadLimits() {

@@ -63,7 +63,7 @@ func prepare(t testing.TB, upstream string, change ...func(*weir.Config)) *gatew
 	t.Cleanup(func() {
 		g.end(t)
 		checkGone(t, id)
-		if held := g.StatementBytes(); held != 0 {
+		if held := g.Status().Clients.StatementBytes; held != 0 {
 			t.Errorf("statements of %d bytes are still charged to clients that have gone", held)
 		}
 		if text := g.log.String(); strings.Contains(text, "defect in weir") {

@@ -366,7 +366,7 @@ func TestStatementsOfAllClientsAreBounded(t *testing.T) {
 	for _, s := range clients[:4] {
 		_ = s.Close()
 	}
-	until(t, "the statements of those who left to be given back", func() bool { return g.StatementBytes() < 150<<10 })
+	until(t, "the statements of those who left to be given back", func() bool { return g.Status().Clients.StatementBytes < 150<<10 })
 	if got := last.do(t, "new u "+long+"9"); strings.Contains(got, "53200") {
 		t.Errorf("after others have left: got %s", got)
 	}

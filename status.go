@@ -44,6 +44,7 @@ func (g *Gateway) Status() Status {
 	s.Clients.Total += s.Clients.Login
 	s.Clients.Max = g.maxClients()
 	s.Clients.Refused = g.refused.Load()
+	s.Clients.StatementBytes = g.env.StatementBytes()
 	if r := g.reloaded.Load(); r != nil {
 		s.Reload = *r
 	}

@@ -73,6 +73,7 @@ func (out sink) gateway(s *Snapshot) {
 	out.gauge(clientConnections, float64(s.Clients.Replicating), "replicating")
 	out.gauge(clientMax, float64(s.Clients.Max))
 	out.counter(clientRefused, s.Clients.Refused)
+	out.gauge(statementBytes, float64(s.Clients.StatementBytes))
 }
 
 func (out sink) pool(p *Pool) {

@@ -15,6 +15,7 @@ var (
 
 	clientConnections = desc("weir_client_connections", "Client connections by state.", "state")
 	clientMax         = desc("weir_client_connections_max", "Most client connections that weir accepts.")
+	statementBytes    = desc("weir_prepared_statement_bytes", "Text of the prepared statements of all clients, each counted once.")
 	clientRefused     = desc("weir_client_connections_refused_total", "Client connections turned away because the most were open.")
 
 	upstreamUp          = desc("weir_upstream_up", "1 if the PostgreSQL server takes connections as far as is known, else 0.", "upstream")

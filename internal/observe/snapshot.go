@@ -52,6 +52,10 @@ type Clients struct {
 	Total       int    `json:"total"`
 	Max         int    `json:"max"`     // max_clients
 	Refused     uint64 `json:"refused"` // turned away because Max was reached
+
+	// StatementBytes is the text of all prepared statements that clients have, each
+	// counted once: what max_total_statement_bytes bounds.
+	StatementBytes int64 `json:"statement_bytes"`
 }
 
 // Upstreams counts the connections to PostgreSQL of all pools by state.

@@ -48,7 +48,7 @@ func sample() observe.Snapshot {
 	started := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	snap := observe.Snapshot{
 		Version: "1.2.3", Started: started, Taken: started.Add(time.Minute), Draining: true,
-		Clients: observe.Clients{Login: 1, Idle: 90, Active: 4, Waiting: 3, Replicating: 1, Total: 99, Max: 1000, Refused: 7},
+		Clients: observe.Clients{Login: 1, Idle: 90, Active: 4, Waiting: 3, Replicating: 1, Total: 99, Max: 1000, Refused: 7, StatementBytes: 4096},
 		Pools:   []observe.Pool{pool},
 		Budgets: []observe.Budget{
 			{Scope: observe.ScopeServer, Name: "db:5432", Limit: 97, Effective: 8, Source: "max_connections", InUse: 6},
