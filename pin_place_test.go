@@ -77,6 +77,9 @@ func TestAWaitForAPlaceEndsInAnErrorThatNamesTheHolders(t *testing.T) {
 		!strings.Contains(e.Detail, `s by pg_advisory_lock, application_name "worker"`) || !strings.Contains(e.Hint, "max_pinned, which is 50% of at most 2") {
 		t.Errorf("got %+v", e)
 	}
+	if r := g.Status().Pools[0].Rejects; r["max_pinned"] != 1 || r["queue_timeout"] != 0 {
+		t.Errorf("refused requests: got %v, want one for max_pinned", r)
+	}
 	g.reload(t, poolOf(2))
 	if got := ask(t, conn, "select 'usable'"); got != "usable" {
 		t.Errorf("got %q", got)

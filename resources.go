@@ -23,18 +23,13 @@ const (
 	spareLogins = 16
 )
 
-// openFiles is how many descriptors this process may have: it raises the soft
-// limit to the hard one. Settings that do not fit in are an error.
+// openFiles is how many descriptors this process may have. Go's own start has raised
+// the soft limit to the hard one (syscall/rlimit.go); weir changes nothing of its host's.
+// Settings that do not fit in are an error.
 func openFiles(cfg *Config) (int, error) {
 	var files unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
 		return 0, fmt.Errorf("cannot read the limit on open files: %w", err)
-	}
-	if files.Cur < files.Max {
-		raised := unix.Rlimit{Cur: files.Max, Max: files.Max}
-		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &raised); err == nil {
-			files = raised
-		}
 	}
 	most := int(min(files.Cur, 1<<22))
 	room := most - spareFiles - cfg.Pool.Max

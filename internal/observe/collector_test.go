@@ -66,6 +66,7 @@ weir_client_connections{state="waiting"} 3
 weir_draining 1
 # HELP weir_pool_rejects_total Requests refused without a connection to PostgreSQL, by reason.
 # TYPE weir_pool_rejects_total counter
+weir_pool_rejects_total{database="shop",reason="max_pinned",user="app"} 0
 weir_pool_rejects_total{database="shop",reason="other",user="app"} 0
 weir_pool_rejects_total{database="shop",reason="queue_timeout",user="app"} 1
 weir_pool_rejects_total{database="shop",reason="shutdown",user="app"} 0

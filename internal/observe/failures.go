@@ -58,7 +58,7 @@ func valuesOf(names []string, counts []atomic.Uint64) map[string]uint64 {
 }
 
 // The reasons for which a pool refuses a request, as they appear in a status.
-var rejectReasons = [...]string{"queue_timeout", "upstream_down", "upstream_rejected", "shutdown", "other"}
+var rejectReasons = [...]string{"queue_timeout", string(sqlstate.MaxPinned), "upstream_down", "upstream_rejected", "shutdown", "other"}
 
 // Rejects counts by reason the requests that weir itself refused because they
 // got no upstream. The zero value is ready. It is not sharded.
@@ -66,9 +66,9 @@ type Rejects struct {
 	counts [len(rejectReasons)]atomic.Uint64
 }
 
-// Add counts one refusal; code is the SQLSTATE that the client got.
-func (r *Rejects) Add(code sqlstate.Code) {
-	r.counts[rejectReason(code)].Add(1)
+// Add counts one refusal by the error that the client got.
+func (r *Rejects) Add(err *sqlstate.Error) {
+	r.counts[rejectReason(err)].Add(1)
 }
 
 // Values returns the count of every reason, the zeros too.
@@ -79,18 +79,21 @@ func (r *Rejects) Values() map[string]uint64 {
 // total returns the count of all reasons.
 func (r *Rejects) total() uint64 { return sumOf(r.counts[:]) }
 
-// rejectReason returns the index in rejectReasons that code stands for.
-func rejectReason(code sqlstate.Code) int {
-	switch code {
+// rejectReason returns the index in rejectReasons of why a request was refused.
+func rejectReason(err *sqlstate.Error) int {
+	if err.Reason == sqlstate.MaxPinned {
+		return 1
+	}
+	switch err.Code {
 	case sqlstate.TooManyConnections:
 		return 0
 	case sqlstate.ConnectionFailure, sqlstate.CannotConnectNow:
-		return 1
-	case sqlstate.InvalidAuthorization, sqlstate.InvalidPassword, sqlstate.InvalidCatalogName:
 		return 2
-	case sqlstate.AdminShutdown:
+	case sqlstate.InvalidAuthorization, sqlstate.InvalidPassword, sqlstate.InvalidCatalogName:
 		return 3
-	default:
+	case sqlstate.AdminShutdown:
 		return 4
+	default:
+		return 5
 	}
 }

@@ -30,24 +30,28 @@ func TestErrorsAreCountedByClass(t *testing.T) {
 	}
 }
 
+// full is the error of a request that waited in vain.
+var full = &sqlstate.Error{Code: sqlstate.TooManyConnections}
+
 func TestRejectsAreCountedByReason(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		code   sqlstate.Code
+		err    sqlstate.Error
 		reason string
 	}{
-		{sqlstate.TooManyConnections, "queue_timeout"},
-		{sqlstate.ConnectionFailure, "upstream_down"},
-		{sqlstate.CannotConnectNow, "upstream_down"},
-		{sqlstate.InvalidPassword, "upstream_rejected"},
-		{sqlstate.InvalidCatalogName, "upstream_rejected"},
-		{sqlstate.AdminShutdown, "shutdown"},
-		{sqlstate.InternalError, "other"},
+		{sqlstate.Error{Code: sqlstate.TooManyConnections}, "queue_timeout"},
+		{sqlstate.Error{Code: sqlstate.TooManyConnections, Reason: sqlstate.MaxPinned}, "max_pinned"},
+		{sqlstate.Error{Code: sqlstate.ConnectionFailure}, "upstream_down"},
+		{sqlstate.Error{Code: sqlstate.CannotConnectNow}, "upstream_down"},
+		{sqlstate.Error{Code: sqlstate.InvalidPassword}, "upstream_rejected"},
+		{sqlstate.Error{Code: sqlstate.InvalidCatalogName}, "upstream_rejected"},
+		{sqlstate.Error{Code: sqlstate.AdminShutdown}, "shutdown"},
+		{sqlstate.Error{Code: sqlstate.InternalError}, "other"},
 	}
 	for _, tt := range tests {
 		var rejects observe.Rejects
-		rejects.Add(tt.code)
-		onlyOne(t, string(tt.code), rejects.Values(), tt.reason)
+		rejects.Add(&tt.err)
+		onlyOne(t, string(tt.err.Code), rejects.Values(), tt.reason)
 	}
 }
 

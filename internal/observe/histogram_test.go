@@ -71,7 +71,7 @@ func TestWritingDoesNotAllocate(t *testing.T) {
 		stats.Queries.Add(1, 1)
 		stats.Query.Observe(1, 321*time.Microsecond)
 		stats.Errors.Add(string(code))
-		stats.Rejects.Add("53300")
+		stats.Rejects.Add(full)
 	})
 	if allocs != 0 {
 		t.Errorf("got %v allocations for each round, want 0", allocs)

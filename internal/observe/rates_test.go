@@ -31,8 +31,8 @@ func TestRatesAreThoseOfTheStretchThatWasAskedFor(t *testing.T) {
 		if second >= 60 {
 			n, took = 3, 100*time.Millisecond
 			stats.Errors.Add("40001")
-			stats.Rejects.Add("53300")
-			stats.Rejects.Add("53300")
+			stats.Rejects.Add(full)
+			stats.Rejects.Add(full)
 		}
 		for range n {
 			stats.Queries.Add(0, 1)

@@ -26,7 +26,7 @@ func sample() observe.Snapshot {
 	stats.BytesIn.Add(0, 4096)
 	stats.BytesOut.Add(1, 65536)
 	stats.Errors.Add("23505")
-	stats.Rejects.Add("53300")
+	stats.Rejects.Add(full)
 	stats.Wait.Observe(0, 10*time.Microsecond)
 	stats.Query.Observe(0, 2*time.Millisecond)
 	stats.Query.Observe(1, 20*time.Millisecond)

@@ -183,5 +183,6 @@ func (p *Pool) pinTimeout() error {
 		Hint: fmt.Sprintf("End what pins them, or raise pool.max_pinned, which is %s of at most %d connections.",
 			p.config().MaxPinned, p.conns.Status().Limit),
 		Routine: sqlstate.QueueTimeout,
+		Reason:  sqlstate.MaxPinned,
 	}
 }

@@ -145,7 +145,7 @@ func (p *Pool) limits(o *PoolOptions) pool.Config[*Upstream] {
 // log, once a second at most: those who can do something about it may not be those
 // who get the error.
 func (p *Pool) noteRefusal(err *sqlstate.Error) {
-	p.stats.Rejects.Add(err.Code)
+	p.stats.Rejects.Add(err)
 	if err.Routine != sqlstate.QueueTimeout && err.Routine != sqlstate.UpstreamDown {
 		return // it was the client's wish, or concerns all of them and was said before
 	}

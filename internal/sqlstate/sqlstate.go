@@ -95,6 +95,12 @@ const (
 	ShuttingDown Marker = "weir_shutdown"
 )
 
+// Reason is why weir refused a request, as statistics name it.
+type Reason string
+
+// MaxPinned: too many clients of the pool keep their connection already.
+const MaxPinned Reason = "max_pinned"
+
 // Severity is the first field of an ErrorResponse.
 type Severity string
 
@@ -116,6 +122,7 @@ type Error struct {
 	Detail   string // what was full, who held it; may be empty
 	Hint     string // what to do; may be empty
 	Routine  Marker // what weir's own library recognises; may be empty
+	Reason   Reason // how a refusal is counted, where the code does not say it; never sent
 	Err      error  // the cause, for the operator's log; never sent
 }
 

@@ -26,8 +26,6 @@ const (
 	Signal
 	// Notifies: pg_notify.
 	Notifies
-	// Snapshot: pg_export_snapshot.
-	Snapshot
 	// Session: a function that leaves other state in the session: setseed, dblink
 	// connections, backups, replication origins and slots, pg_trgm's set_limit.
 	Session
@@ -104,8 +102,6 @@ func mention(name string, kind Kind) Flags {
 		return Signal
 	case "pg_notify":
 		return Notifies
-	case "pg_export_snapshot":
-		return Snapshot
 	case "setseed", "set_limit", "dblink_connect", "dblink_connect_u",
 		"pg_start_backup", "pg_backup_start",
 		"pg_replication_origin_session_setup", "pg_replication_origin_session_reset",

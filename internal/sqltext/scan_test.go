@@ -109,7 +109,6 @@ func TestScanFlags(t *testing.T) {
 		"SELECT pg_replication_origin_session_reset()":                                            sqltext.Session,
 		"SELECT pg_catalog.pg_notify('c', 'p')":                                                   sqltext.Notifies,
 		"SELECT pg_terminate_backend(1)":                                                          sqltext.Signal,
-		"SELECT pg_export_snapshot()":                                                             sqltext.Snapshot,
 		"CREATE TEMP TABLE t (a int)":                                                             sqltext.Temp,
 		"CREATE OR REPLACE TEMPORARY VIEW v AS SELECT 1":                                          sqltext.Temp,
 		"CREATE LOCAL TEMP TABLE t (a int)":                                                       sqltext.Temp,

@@ -4,7 +4,6 @@ package upstream
 
 import (
 	"context"
-	"crypto/tls"
 	"maps"
 
 	"github.com/weir-pg/weir/internal/loop"
@@ -36,12 +35,6 @@ func (c *Conn) PID() uint32 { return c.login.PID }
 
 // Address returns host:port or the path of the socket, as configured.
 func (c *Conn) Address() string { return c.login.Address }
-
-// Secure reports whether the connection is encrypted.
-func (c *Conn) Secure() bool {
-	_, ok := c.login.Stream.(*tls.Conn)
-	return ok
-}
 
 // Cancel asks the server to cancel what the backend runs; see Login.Cancel.
 func (c *Conn) Cancel(ctx context.Context) error { return c.login.Cancel(ctx) }
