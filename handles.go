@@ -5,7 +5,6 @@ package weir
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -13,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
-	"github.com/weir-pg/weir/internal/upstream"
+	"github.com/weir-pg/weir/internal/gateway"
 )
 
 // insideDSN is the start of a driver's settings: what would otherwise come from
@@ -61,43 +60,8 @@ func (g *Gateway) direct(c *pgx.ConnConfig) (err error) {
 	c.TLSConfig, c.Fallbacks = nil, nil
 	c.Password, c.ChannelBinding, c.RequireAuth = "", "disable", ""
 	clear(c.RuntimeParams) // the upstream has those of the environment
-	c.Database, c.User, err = own(g.config())
+	c.Database, c.User, err = gateway.Own(g.engine.Config())
 	return err
-}
-
-// own returns the database and user as which the program connects.
-func own(cfg *Config) (database, user string, err error) {
-	database, dsn, err := ownDatabase(cfg)
-	if err != nil {
-		return "", "", err
-	}
-	t, err := upstream.ParseTarget(dsn)
-	if err != nil {
-		return "", "", err
-	}
-	user = t.User()
-	if len(cfg.Users) == 1 {
-		user = cfg.Users[0].Name
-	}
-	return database, user, nil
-}
-
-// ownDatabase is the one that the upstream's URL names, or the only one there is.
-func ownDatabase(cfg *Config) (name, dsn string, err error) {
-	if cfg.Upstream != "" {
-		t, err := upstream.ParseTarget(cfg.Upstream)
-		if err != nil {
-			return "", "", err
-		}
-		if d, ok := cfg.DatabaseFor(t.Database()); ok {
-			return d.Name, d.Upstream, nil
-		}
-	}
-	if len(cfg.Databases) == 1 && cfg.Databases[0].Name != "*" {
-		d, _ := cfg.DatabaseFor(cfg.Databases[0].Name)
-		return d.Name, d.Upstream, nil
-	}
-	return "", "", errors.New("connect to weir: the settings do not say which of several databases the program means: set Config.Upstream to the URL of one, or Database and User of the driver's settings")
 }
 
 // mostInside bounds the connections of Pool. It is far more than there are
@@ -108,7 +72,7 @@ const mostInside = 1000
 
 func (g *Gateway) poolConfig() *pgxpool.Config {
 	c := g.driver.Copy()
-	c.MaxConns = int32(min(mostInside, g.maxClients()))
+	c.MaxConns = int32(min(mostInside, g.engine.MaxClients()))
 	c.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool {
 		return !quiet(p.Conn.PgConn().Conn())
 	}

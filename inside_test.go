@@ -295,42 +295,6 @@ func TestAnIdleConnectionInsideIsTriedOnlyIfItSaidSomething(t *testing.T) {
 	}
 }
 
-// TestCloseCutsNobodyWhoAsksNothing has a pool with idle connections, as at the
-// end of most programs.
-func TestCloseCutsNobodyWhoAsksNothing(t *testing.T) {
-	t.Parallel()
-	g := prepare(t, database(t))
-	var group sync.WaitGroup
-	for range 20 {
-		group.Go(func() {
-			if _, err := g.Pool().Exec(t.Context(), "select pg_sleep(0.01)"); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	group.Wait()
-	if err := g.Close(); err != nil {
-		t.Error(err)
-	}
-}
-
-// TestCloseCutsNobodyWhoAsksNothingOnABusyMachine has weir come to a client that is
-// idle only when its time to leave is over.
-func TestCloseCutsNobodyWhoAsksNothingOnABusyMachine(t *testing.T) {
-	t.Parallel()
-	g := open(t, database(t))
-	must(t, g.connect(t), "select 1")
-	if err := g.Pool().Ping(bounded(t)); err != nil {
-		t.Fatal(err)
-	}
-	until(t, "both clients to be idle", func() bool { return g.Status().Clients.Idle == 2 })
-	release := g.Stall()
-	time.AfterFunc(4*weir.Farewell, release)
-	if err := g.Close(); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestShutdownLetsTransactionsOfTheDBFinish(t *testing.T) {
 	t.Parallel()
 	dsn := database(t)

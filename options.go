@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/weir-pg/weir/internal/config"
+	"github.com/weir-pg/weir/internal/gateway"
 )
 
 // Config is every setting of a gateway. It starts as [DefaultConfig],
@@ -53,14 +54,12 @@ type Option func(*options)
 
 // options are all of them.
 type options struct {
-	logger     *slog.Logger
-	version    string
-	ownProcess bool
-	started    func(*Gateway) error
+	gateway.Options
+	started func(*Gateway) error
 }
 
 func optionsOf(list []Option) options {
-	o := options{logger: slog.New(slog.DiscardHandler), version: "dev"}
+	o := options{Options: gateway.Options{Logger: slog.New(slog.DiscardHandler), Version: "dev"}}
 	for _, set := range list {
 		set(&o)
 	}
@@ -69,19 +68,19 @@ func optionsOf(list []Option) options {
 
 // WithLogger has the gateway log to logger. Without it, it logs nothing.
 func WithLogger(logger *slog.Logger) Option {
-	return func(o *options) { o.logger = logger }
+	return func(o *options) { o.Logger = logger }
 }
 
 // WithVersion is the version that the status shows, "dev" without it.
 func WithVersion(version string) Option {
-	return func(o *options) { o.version = version }
+	return func(o *options) { o.Version = version }
 }
 
 // OwnProcess says that the program is for this gateway alone. It then sets
 // GOMAXPROCS so that its loops need not share processors with the rest, and has
 // them wait for events in a cheaper way.
 func OwnProcess() Option {
-	return func(o *options) { o.ownProcess = true }
+	return func(o *options) { o.OwnProcess = true }
 }
 
 // WhenListening has [Gateway.ListenAndServe] call f once clients can connect, so

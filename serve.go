@@ -24,9 +24,7 @@ import (
 func (g *Gateway) ListenAndServe(ctx context.Context) error {
 	site, err := g.openSite()
 	if err != nil {
-		opened, also := g.openAddresses() // whoever has to choose another address sees all
-		closeAll(opened)
-		return errors.Join(also, err)
+		return errors.Join(g.engine.CheckAddresses(), err) // whoever has to choose another address sees all
 	}
 	if err := g.Listen(); err != nil {
 		return errors.Join(err, site.close())
@@ -38,18 +36,19 @@ func (g *Gateway) ListenAndServe(ctx context.Context) error {
 	}
 	select {
 	case <-ctx.Done():
-	case <-g.background.Done():
+	case <-g.engine.Done():
 	}
-	end, stop := context.WithTimeout(context.WithoutCancel(ctx), g.config().ShutdownTimeout)
+	end, stop := context.WithTimeout(context.WithoutCancel(ctx), g.engine.Config().ShutdownTimeout)
 	defer stop()
 	return errors.Join(g.Shutdown(end), site.close())
 }
 
 // HTTPAddr returns where ListenAndServe serves HTTP, nil where it does not.
 func (g *Gateway) HTTPAddr() net.Addr {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.http
+	if a := g.http.Load(); a != nil {
+		return *a
+	}
+	return nil
 }
 
 // site is the HTTP side: health, metrics, status, the page.
@@ -62,7 +61,7 @@ type site struct {
 // openSite serves HTTP in the background, if the settings name an address.
 func (g *Gateway) openSite() (*site, error) {
 	s := &site{stop: func() {}}
-	address := g.config().HTTP
+	address := g.engine.Config().HTTP
 	if address == "" {
 		return s, nil
 	}
@@ -73,21 +72,16 @@ func (g *Gateway) openSite() (*site, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot serve HTTP on %s: %w", address, err)
 	}
-	g.setHTTP(l.Addr())
+	bound := l.Addr()
+	g.http.Store(&bound)
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = func() {
 		stop()
-		g.setHTTP(nil)
+		g.http.Store(nil)
 	}
 	s.done.Go(func() { s.err = web.Serve(ctx, l, g.Handler(address), g.log) })
 	g.log.Info("serving HTTP", "url", "http://"+l.Addr().String())
 	return s, nil
-}
-
-func (g *Gateway) setHTTP(address net.Addr) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.http = address
 }
 
 // close ends the site when the requests in progress are answered.

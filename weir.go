@@ -15,68 +15,25 @@ package weir
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/weir-pg/weir/internal/config"
-	"github.com/weir-pg/weir/internal/loop"
-	"github.com/weir-pg/weir/internal/observe"
-	"github.com/weir-pg/weir/internal/pool"
-	"github.com/weir-pg/weir/internal/session"
-	"github.com/weir-pg/weir/internal/sqlstate"
+	"github.com/weir-pg/weir/internal/gateway"
 )
 
 // Gateway is a running gateway. Its methods may be called from any goroutine.
 type Gateway struct {
-	// Fixed after Open.
-	first   *Config // that of Open, for what a reload does not change
+	engine  *gateway.Gateway
 	log     *slog.Logger
-	version string
-	since   time.Time // when it was opened
-	loops   *loop.Group
-	busy    *observe.Histogram // stretches of the loops away from their pollers
-	env     *session.Env
 	started func(*Gateway) error // of WhenListening; nil for nobody
 	driver  *pgxpool.Config      // what those of the program start from
-
-	setup     atomic.Pointer[setup] // written by Open, and by Reload under mu
-	reloading sync.Mutex            // held by Reload; comes before mu
-	reloaded  atomic.Pointer[observe.Reload]
-	rates     observe.Window
-
-	draining atomic.Bool
-	refused  atomic.Uint64
-	logins   logins
-	handles  handles
-	said     struct{ accept, room, starved observe.Seldom } // what the log is told seldom
-	sockets  atomic.Int64                                   // how many clients descriptors allow; written under mu
-
-	mu         sync.Mutex
-	listeners  []net.Listener        // guarded by mu
-	http       net.Addr              // guarded by mu; nil while no HTTP is served
-	pools      map[poolKey]*database // guarded by mu
-	order      []*database           // guarded by mu; in the order in which they were made
-	servers    map[serverKey]*server // guarded by mu
-	budgets    map[budgetKey]*budget // guarded by mu
-	limits     map[limitsKey]*limits // guarded by mu
-	replicas   map[*replica]struct{} // guarded by mu; the replication connections
-	past       observe.Sample        // guarded by mu; what pools have counted that are gone
-	closed     bool                  // guarded by mu
-	ended      sync.Once
-	sweeping   sync.WaitGroup  // the goroutines of sweep, shareRoles and keepRates
-	dropped    chan struct{}   // has sweep look at once: a database may have gone
-	serving    sync.WaitGroup  // accept loops and logins
-	background context.Context // ends when the gateway closes
-	stop       context.CancelFunc
-	accepting  context.Context // ends when it takes no more clients
-	refuse     context.CancelCauseFunc
+	handles handles
+	http    atomic.Pointer[net.Addr] // nil while no HTTP is served
 }
 
 // Open starts a gateway, which the program reaches with Pool, DB, ConnConfig and
@@ -93,58 +50,15 @@ func Open(ctx context.Context, cfg Config, opts ...Option) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	return open(first, optionsOf(opts))
-}
-
-// open is Open with settings that were checked.
-func open(cfg *Config, opts options) (*Gateway, error) {
-	g := &Gateway{
-		first:    cfg,
-		log:      opts.logger,
-		version:  opts.version,
-		started:  opts.started,
-		since:    time.Now(),
-		pools:    make(map[poolKey]*database),
-		servers:  make(map[serverKey]*server),
-		budgets:  make(map[budgetKey]*budget),
-		limits:   make(map[limitsKey]*limits),
-		replicas: make(map[*replica]struct{}),
-		dropped:  make(chan struct{}, 1),
-	}
-	var err error
+	o := optionsOf(opts)
+	g := &Gateway{log: o.Logger, started: o.started}
 	if g.driver, err = newDriver(); err != nil {
 		return nil, err
 	}
-	first, err := g.newSetup(cfg, nil)
-	if err != nil {
+	if g.engine, err = gateway.New(first, o.Options); err != nil {
 		return nil, err
 	}
-	loops := loopCount(cfg, opts.ownProcess)
-	g.busy = observe.NewHistogram(loops)
-	if g.loops, err = loop.NewGroup(g.loopOptions(loops, opts)); err != nil {
-		return nil, err
-	}
-	g.logins.init(cfg.MaxLogins)
-	g.background, g.stop = context.WithCancel(context.Background())
-	g.accepting, g.refuse = context.WithCancelCause(g.background)
-	g.env = session.NewEnv(g.loops, g.log)
-	g.env.Declare(cfg.SessionFunctions, cfg.PinFunctions)
-	g.use(first)
-	g.shareFiles()
-	g.openConfigured()
-	g.sweeping.Go(g.sweep)
-	g.sweeping.Go(g.shareRoles)
-	g.sweeping.Go(g.keepRates)
-	g.sweeping.Go(func() { g.env.KeepTime(g.background) })
 	return g, nil
-}
-
-// errClosing is what requests get that still wait when the gateway closes.
-var errClosing = &sqlstate.Error{
-	Severity: sqlstate.SeverityFatal,
-	Code:     sqlstate.AdminShutdown,
-	Message:  "terminating connection because weir is shutting down",
-	Routine:  sqlstate.ShuttingDown,
 }
 
 // Shutdown ends the gateway. Ready fails from then on; after Config.ShutdownPause
@@ -155,41 +69,7 @@ var errClosing = &sqlstate.Error{
 // cut and the error says how many. Afterwards weir has no connection to
 // PostgreSQL.
 func (g *Gateway) Shutdown(ctx context.Context) error {
-	g.draining.Store(true)
-	g.pause(ctx)
-	handles := g.handles.close()
-	err := g.stopListening()
-	gone := g.env.Drain(ctx, g.config().ShutdownSpread)
-	select {
-	case <-gone:
-	case <-ctx.Done():
-		g.cutAfter(farewell, gone)
-	}
-	err = errors.Join(err, g.close())
-	select {
-	case <-handles:
-	case <-ctx.Done(): // who holds a connection of Pool finds it closed
-	}
-	if cut := g.env.Cut(); cut > 0 {
-		err = errors.Join(err, fmt.Errorf("%d clients were still connected at the end of the shutdown and were cut", cut))
-	}
-	return err
-}
-
-// farewell is how long clients that ask nothing have to leave when there is no
-// time: enough to be told so.
-const farewell = 250 * time.Millisecond
-
-// cutAfter ends the clients that do not leave by themselves within d. gone is what
-// Drain returned.
-func (g *Gateway) cutAfter(d time.Duration, gone <-chan struct{}) {
-	late := time.NewTimer(d)
-	defer late.Stop()
-	select {
-	case <-gone:
-	case <-late.C:
-		g.env.Abort(gone)
-	}
+	return g.engine.Shutdown(ctx, g.handles.close)
 }
 
 // Close ends the gateway at once. Its error says how many clients were cut in what
@@ -200,61 +80,39 @@ func (g *Gateway) Close() error {
 	return g.Shutdown(now)
 }
 
-// pause lets load balancers notice that the gateway is not ready any more.
-func (g *Gateway) pause(ctx context.Context) {
-	pause := g.config().ShutdownPause
-	if pause <= 0 {
-		return
-	}
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+// Dial connects the program to its own gateway, over a pipe in memory: no port, no
+// socket, no TLS. It is a dial function for drivers, which name in
+// their start-up packet the database and user that they want; network and
+// address say nothing. The program has the password of the upstream anyway, so
+// none is asked for, but the user has to be one that could log in with it.
+//
+// It fails once Shutdown has begun.
+func (g *Gateway) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	return g.engine.Dial(ctx)
 }
 
-// stopListening closes the listeners and ends the logins under way.
-func (g *Gateway) stopListening() error {
-	g.mu.Lock()
-	g.closed = true
-	listeners := g.listeners
-	g.listeners = nil
-	g.mu.Unlock()
-	var errs []error
-	for _, l := range listeners {
-		errs = append(errs, l.Close())
-	}
-	g.logins.cancelAll(errClosing)
-	g.refuse(errClosing)
-	g.serving.Wait()
-	return errors.Join(errs...)
-}
+// Listen opens the addresses of Config.Listen and serves clients there, in the
+// background, until Shutdown. On an error none is open. Settings that make it
+// unsafe or senseless to listen there are [Mistakes].
+func (g *Gateway) Listen() error { return g.engine.Listen() }
 
-// close ends what is left when no client is. Only the first call does
-// anything, the others wait for it.
-func (g *Gateway) close() (err error) {
-	g.ended.Do(func() { err = g.end() })
-	return err
-}
+// Serve serves clients that connect to l, in the background, until Shutdown,
+// which closes l.
+func (g *Gateway) Serve(l net.Listener) error { return g.engine.Serve(l) }
 
-func (g *Gateway) end() error {
-	g.stop()
-	for _, d := range g.databases() {
-		d.pool.Close(errClosing)
-	}
-	for _, l := range g.allLimits() {
-		<-l.done
-	}
-	g.sweeping.Wait()
-	return g.loops.Close()
-}
+// Addr returns the address of the first listener, nil where there is none.
+func (g *Gateway) Addr() net.Addr { return g.engine.Addr() }
 
-// budgetsOf lists the places that a connection of the pool takes.
-func budgetsOf(list []*budget) []*pool.Budget {
-	budgets := make([]*pool.Budget, len(list))
-	for i, b := range list {
-		budgets[i] = b.Budget
-	}
-	return budgets
-}
+// Reload has the gateway go on with other settings. No client is dropped but
+// those of a database or user that the settings do not have any more, which are
+// sent away with 57P01 when their transaction ends. Connections to PostgreSQL
+// that would be opened differently now are replaced as they become idle.
+//
+// Files that the settings name (certificates, passwords) are read again. Settings
+// that only a restart changes are logged, and stay. On an error nothing has
+// changed.
+func (g *Gateway) Reload(next Config) error { return g.engine.Reload(next) }
+
+// ReloadFailed notes, for log and status, that there are new settings which
+// cannot be used. The old ones stay.
+func (g *Gateway) ReloadFailed(err error) { g.engine.ReloadFailed(err) }

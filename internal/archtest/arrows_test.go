@@ -35,14 +35,17 @@ var arrows = map[string][]string{
 		"internal/loop", "internal/upstream", "internal/pool", "internal/listen", "internal/routine",
 	},
 
+	// The registry.
+	"internal/gateway": {
+		"internal/sqlstate", "internal/wire", "internal/auth", "internal/config", "internal/observe",
+		"internal/loop", "internal/upstream", "internal/pool", "internal/session",
+	},
+
 	// What reads snapshots.
 	"internal/web": {"internal/observe"},
 
 	// The product, the programs and the tests' tools.
-	".": {
-		"internal/sqlstate", "internal/wire", "internal/auth", "internal/config", "internal/observe",
-		"internal/loop", "internal/upstream", "internal/pool", "internal/session", "internal/web",
-	},
+	".":                   {"internal/sqlstate", "internal/config", "internal/observe", "internal/gateway", "internal/web"},
 	"cmd/weir":            {".", "internal/audit", "internal/config", "internal/pgserver"},
 	"bench":               {".", "internal/pgserver"},
 	"internal/audit":      {"internal/session", "internal/sqlstate"},

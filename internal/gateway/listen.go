@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package weir
+package gateway
 
 import (
 	"context"
@@ -40,7 +40,7 @@ func (g *Gateway) Listen() error {
 // openAddresses opens the addresses of Config.Listen. On an error none is open; it
 // names all that cannot be.
 func (g *Gateway) openAddresses() ([]net.Listener, error) {
-	cfg, err := config.Complete(*g.config(), config.Served)
+	cfg, err := config.Complete(*g.Config(), config.Served)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +61,13 @@ func (g *Gateway) openAddresses() ([]net.Listener, error) {
 		return nil, err
 	}
 	return opened, nil
+}
+
+// CheckAddresses says which addresses of Config.Listen cannot be opened.
+func (g *Gateway) CheckAddresses() error {
+	opened, err := g.openAddresses()
+	closeAll(opened)
+	return err
 }
 
 func closeAll(listeners []net.Listener) {
@@ -176,7 +183,7 @@ func (g *Gateway) notAccepted(l net.Listener, err error) {
 // enter begins a client's login. It returns nil where that cannot be, and the
 // connection is closed.
 func (g *Gateway) enter(conn net.Conn, where place) *visit {
-	visit, err := g.logins.enter(g.background, g.config().ClientLoginTimeout, where == outside, g.loginRoom)
+	visit, err := g.logins.enter(g.background, g.Config().ClientLoginTimeout, where == outside, g.loginRoom)
 	if err == nil {
 		return visit
 	}
@@ -224,7 +231,7 @@ func (g *Gateway) welcome(conn net.Conn, where place, visit *visit) {
 
 // admit finds the pool of a client that has proved who it is, and greets it.
 func (g *Gateway) admit(login *auth.Login, raw *upstream.Swap) error {
-	if g.env.Len() >= g.maxClients() {
+	if g.env.Len() >= g.MaxClients() {
 		return g.tooManyClients()
 	}
 	sender, err := senderOf(login)
@@ -249,7 +256,7 @@ func (g *Gateway) tooManyClients() *sqlstate.Error {
 	return &sqlstate.Error{
 		Severity: sqlstate.SeverityFatal,
 		Code:     sqlstate.TooManyConnections,
-		Message:  fmt.Sprintf("too many connections to weir: max_clients = %d clients are connected", g.maxClients()),
+		Message:  fmt.Sprintf("too many connections to weir: max_clients = %d clients are connected", g.MaxClients()),
 		Hint:     "Raise max_clients, and the limit on open files if that is what bounds it, or have applications open fewer connections.",
 		Routine:  sqlstate.TooManyClients,
 	}
@@ -283,7 +290,7 @@ func (g *Gateway) logLogin(conn net.Conn, where place, err error) {
 		})
 		return
 	}
-	if m := markerOf(err); m == sqlstate.QueueTimeout || m == sqlstate.UpstreamDown {
+	if m := sqlstate.From(err).Routine; m == sqlstate.QueueTimeout || m == sqlstate.UpstreamDown {
 		g.said.starved.Tell(func(n int) {
 			g.log.Warn("logins were refused for want of a connection to PostgreSQL", "clients", n, "one", client, "error", err)
 		})

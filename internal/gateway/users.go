@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package weir
+package gateway
 
 import (
 	"fmt"
@@ -13,13 +13,13 @@ import (
 
 // identities knows who may log in. It is fixed after construction.
 type identities struct {
-	config    *Config
+	config    *config.Config
 	users     map[string]auth.Secret            // [users.NAME]
 	upstreams map[string]map[string]auth.Secret // by upstream: the user of its URL
 }
 
 // newIdentities derives the keys of all who may log in.
-func newIdentities(cfg *Config) (*identities, error) {
+func newIdentities(cfg *config.Config) (*identities, error) {
 	i := &identities{config: cfg, users: make(map[string]auth.Secret), upstreams: make(map[string]map[string]auth.Secret)}
 	for _, u := range cfg.Users {
 		secret, err := i.secretOf(u)

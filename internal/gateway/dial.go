@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package weir
+package gateway
 
 import (
 	"context"
@@ -12,14 +12,9 @@ import (
 	"github.com/weir-pg/weir/internal/sqlstate"
 )
 
-// Dial connects the program to its own gateway, over a pipe in memory: no port, no
-// socket, no TLS. It is a dial function for drivers, which name in
-// their start-up packet the database and user that they want; network and
-// address say nothing. The program has the password of the upstream anyway, so
-// none is asked for, but the user has to be one that could log in with it.
-//
-// It fails once Shutdown has begun.
-func (g *Gateway) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
+// Dial connects the program to its own gateway, over a pipe in memory. It fails once
+// Shutdown has begun.
+func (g *Gateway) Dial(ctx context.Context) (net.Conn, error) {
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("connect to weir: %w", context.Cause(ctx))
 	}

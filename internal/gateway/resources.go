@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package weir
+package gateway
 
 import (
 	"cmp"
@@ -26,7 +26,7 @@ const (
 // openFiles is how many descriptors this process may have. Go's own start has raised
 // the soft limit to the hard one (syscall/rlimit.go); weir changes nothing of its host's.
 // Settings that do not fit in are an error.
-func openFiles(cfg *Config) (int, error) {
+func openFiles(cfg *config.Config) (int, error) {
 	var files unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
 		return 0, fmt.Errorf("cannot read the limit on open files: %w", err)
@@ -60,14 +60,14 @@ func (g *Gateway) shareFilesLocked() {
 	}
 	reserve = min(reserve, (setup.files-spareFiles)/2)
 	g.sockets.Store(int64(setup.files - spareFiles - max(reserve, setup.config.Pool.Max)))
-	g.env.Configure(g.maxClients(), setup.config.ClientDisconnect == config.Cancel)
+	g.env.Configure(g.MaxClients(), setup.config.ClientDisconnect == config.Cancel)
 }
 
-// maxClients is how many clients may be connected: what the settings say, at
+// MaxClients is how many clients may be connected: what the settings say, at
 // most what descriptors allow.
-func (g *Gateway) maxClients() int {
+func (g *Gateway) MaxClients() int {
 	room := int(g.sockets.Load())
-	if asked := g.config().MaxClients; asked > 0 {
+	if asked := g.Config().MaxClients; asked > 0 {
 		return min(asked, room)
 	}
 	return room
@@ -83,7 +83,7 @@ func (g *Gateway) loginRoom() int {
 // part of that work elsewhere, and fewer loops take more events at a time. Inside
 // a program, where loops do not linger, there are two at least: with a single one
 // the second processor falls asleep between two queries, and each has to wake it.
-func loopCount(cfg *Config, ownProcess bool) int {
+func loopCount(cfg *config.Config, ownProcess bool) int {
 	n := runtime.GOMAXPROCS(0)
 	if ownProcess {
 		return cmp.Or(cfg.Loops, (n+1)/2)
@@ -97,9 +97,9 @@ func loopCount(cfg *Config, ownProcess bool) int {
 const linger = 5 * time.Millisecond
 
 // loopOptions are those of the event loops.
-func (g *Gateway) loopOptions(loops int, opts options) loop.Options {
+func (g *Gateway) loopOptions(loops int, opts Options) loop.Options {
 	o := loop.Options{Loops: loops, Logger: g.log, Busy: g.busy.Observe}
-	if opts.ownProcess {
+	if opts.OwnProcess {
 		o.Linger = linger
 		runtime.GOMAXPROCS(o.Loops + runtime.NumCPU())
 	}

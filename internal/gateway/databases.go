@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package weir
+package gateway
 
 import "github.com/weir-pg/weir/internal/session"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package weir
+package gateway
 
 import (
 	"errors"
@@ -21,7 +21,7 @@ import (
 // Files that the settings name (certificates, passwords) are read again. Settings
 // that only a restart changes are logged, and stay. On an error nothing has
 // changed.
-func (g *Gateway) Reload(next Config) error {
+func (g *Gateway) Reload(next config.Config) error {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
 	cfg, err := config.Complete(next, g.place())
@@ -29,7 +29,7 @@ func (g *Gateway) Reload(next Config) error {
 		g.ReloadFailed(err)
 		return err
 	}
-	changed, _ := g.config().Changes(cfg)
+	changed, _ := g.Config().Changes(cfg)
 	if err := g.reload(cfg); err != nil {
 		g.ReloadFailed(err)
 		return err
@@ -66,7 +66,7 @@ func (g *Gateway) ReloadFailed(err error) {
 }
 
 // reload makes the new setup and, if that is possible, takes it over.
-func (g *Gateway) reload(cfg *Config) error {
+func (g *Gateway) reload(cfg *config.Config) error {
 	next, err := g.newSetup(cfg, g.setup.Load())
 	if err != nil {
 		return err
@@ -136,7 +136,7 @@ func (g *Gateway) reconfiguredLocked(d *database) *database {
 // allowed returns where the clients of a pool are connected to, or why there may
 // not be any.
 func (g *Gateway) allowed(key poolKey) (*upstream.Target, error) {
-	target, err := targetOf(g.config(), key.database, key.user)
+	target, err := targetOf(g.Config(), key.database, key.user)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package weir
+package gateway
 
 import (
 	"crypto/tls"
@@ -13,7 +13,7 @@ import (
 // setup is the settings with all that follows from them. It does not change; a
 // reload makes a new one.
 type setup struct {
-	config      *Config
+	config      *config.Config
 	files       int       // descriptors that this process may have
 	named       []poolKey // the pools that the settings name
 	identities  *identities
@@ -21,11 +21,11 @@ type setup struct {
 	certificate *tls.Certificate // weir's own; nil without TLS
 }
 
-// config is the settings as they are now.
-func (g *Gateway) config() *Config { return g.setup.Load().config }
+// Config is the settings as they are now. They do not change; a reload makes new ones.
+func (g *Gateway) Config() *config.Config { return g.setup.Load().config }
 
 // newSetup makes a setup, the first or one after former. It changes nothing.
-func (g *Gateway) newSetup(cfg *Config, former *setup) (*setup, error) {
+func (g *Gateway) newSetup(cfg *config.Config, former *setup) (*setup, error) {
 	for _, notice := range cfg.Notices {
 		g.log.Warn("a setting is not used as written", "notice", notice)
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package weir
+package gateway
 
 import (
 	"cmp"
@@ -50,7 +50,7 @@ func (g *Gateway) openConfigured() {
 }
 
 // configuredPools lists the pools that the settings name.
-func configuredPools(cfg *Config) (keys []poolKey) {
+func configuredPools(cfg *config.Config) (keys []poolKey) {
 	if len(cfg.Databases) == 0 {
 		if t, err := upstream.ParseTarget(cfg.Upstream); err == nil && len(cfg.Users) == 0 {
 			keys = append(keys, poolKey{database: t.Database(), user: t.User()})
@@ -95,7 +95,7 @@ func (g *Gateway) databaseWith(name, user string, start map[string]string) (*dat
 	case d != nil && d.removed != nil:
 		return nil, noDatabase(name)
 	case d == nil:
-		target, err := targetOf(g.config(), name, user)
+		target, err := targetOf(g.Config(), name, user)
 		if err != nil {
 			return nil, err
 		}
@@ -111,7 +111,7 @@ func (g *Gateway) databaseWith(name, user string, start map[string]string) (*dat
 
 // newDatabaseLocked is what the settings say of a pool now, without the pool.
 func (g *Gateway) newDatabaseLocked(key poolKey, start map[string]string, target *upstream.Target) *database {
-	d := &database{poolKey: key, settings: start, config: g.config().PoolFor(key.database, key.user), target: target}
+	d := &database{poolKey: key, settings: start, config: g.Config().PoolFor(key.database, key.user), target: target}
 	if !g.configured(key) {
 		d.config.Min = 0
 	}
@@ -140,7 +140,7 @@ func (g *Gateway) options(d *database) session.PoolOptions {
 
 // targetOf returns where the clients of a database and user are connected to,
 // and as whom.
-func targetOf(cfg *Config, name, user string) (*upstream.Target, error) {
+func targetOf(cfg *config.Config, name, user string) (*upstream.Target, error) {
 	d, ok := cfg.DatabaseFor(name)
 	if !ok {
 		return nil, noDatabase(name)
@@ -155,7 +155,7 @@ func targetOf(cfg *Config, name, user string) (*upstream.Target, error) {
 
 // roleOf returns as whom clients log in to PostgreSQL: the database's role if it
 // has one, else what their user has. Empty is that of the upstream's URL.
-func roleOf(cfg *Config, role, password, user string, shared *upstream.Target) (string, string) {
+func roleOf(cfg *config.Config, role, password, user string, shared *upstream.Target) (string, string) {
 	if u, ok := cfg.UserFor(user); ok && role == "" {
 		role = cmp.Or(u.UpstreamUser, u.Name)
 		password = cmp.Or(u.UpstreamPassword, u.Password)

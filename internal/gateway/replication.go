@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package weir
+package gateway
 
 import (
 	"context"
@@ -130,22 +130,22 @@ func (g *Gateway) newReplica(login *auth.Login, s sender) (*replica, error) {
 // name is the one it logged in to weir with, mostly "replication"; PostgreSQL
 // ignores it.
 func (g *Gateway) physicalTarget(name, user string) (*upstream.Target, error) {
-	target, err := targetOf(g.config(), name, user)
-	if err == nil || g.config().Upstream == "" {
+	target, err := targetOf(g.Config(), name, user)
+	if err == nil || g.Config().Upstream == "" {
 		return target, err
 	}
-	shared, err := upstream.ParseTarget(g.config().Upstream)
+	shared, err := upstream.ParseTarget(g.Config().Upstream)
 	if err != nil {
 		return nil, err
 	}
-	role, password := roleOf(g.config(), "", "", user, shared)
+	role, password := roleOf(g.Config(), "", "", user, shared)
 	return shared.With("", role, password), nil
 }
 
 // physicalBudgetsLocked returns the budgets of a connection without a database.
 func (g *Gateway) physicalBudgetsLocked(r *replica) []*budget {
 	address := r.target.Address()
-	reserve := g.config().PoolFor(r.database, r.user).Reserve
+	reserve := g.Config().PoolFor(r.database, r.user).Reserve
 	return []*budget{
 		g.budgetLocked(budgetKey{observe.ScopeServer, address, ""}, "server "+address, 0),
 		g.budgetLocked(budgetKey{observe.ScopeRole, address, r.target.User()}, "role "+quote(r.target.User()), reserve),
@@ -158,7 +158,7 @@ const replicaRetry = 250 * time.Millisecond
 // connect takes a place in the budgets and logs in, as soon as there is room and
 // PostgreSQL lets it, within the acquire timeout. On an error it has no place.
 func (r *replica) connect(ctx context.Context, params map[string]string) (*upstream.Login, error) {
-	settings := r.g.config().PoolFor(r.database, r.user)
+	settings := r.g.Config().PoolFor(r.database, r.user)
 	late := time.Now().Add(settings.AcquireTimeout)
 	if err := pool.Reserve(ctx, settings.AcquireTimeout, budgetsOf(r.budgets)...); err != nil {
 		return nil, err
