@@ -66,7 +66,7 @@ cross: ## compile and vet for macOS and for ARM
 .PHONY: race
 race: ## the tests with the race detector
 	@scripts/setup.sh test
-	CGO_ENABLED=1 go test -race -timeout 30m ./...
+	CGO_ENABLED=1 go test -race -timeout 60m ./...
 
 .PHONY: fuzz-smoke
 fuzz-smoke:

@@ -5,11 +5,15 @@ package upstream
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/weir-pg/weir/internal/wire"
 )
 
 // Unlimited is what a room is where nothing bounds it.
@@ -105,13 +109,30 @@ func (t *Target) Limits(ctx context.Context, ours []uint32) (Limits, error) {
 	var limits Limits
 	err := t.connect(ctx, nil, func(_ *attempt, conn *pgconn.PgConn) (err error) {
 		limits, err = readLimits(ctx, conn, ours)
-		// After an error pgconn closes in the background, at its leisure; the
-		// second Close hurries it. What was read stays true either way.
-		_ = conn.Close(ctx)
-		_ = conn.Conn().Close()
+		leave(ctx, conn) // what was read stays true however that ends
 		return err
 	})
 	return limits, err
+}
+
+// leavePatience bounds the wait for the end of a backend.
+const leavePatience = time.Second
+
+// leave ends a connection, and waits until its backend has gone: who opens the next one
+// may have no room for both. The kernel closes the backend's socket when its process has
+// ended (PostgreSQL: socket_close in pqcomm.c).
+func leave(ctx context.Context, conn *pgconn.PgConn) {
+	h, err := conn.Hijack()
+	if err != nil { // pgconn closes it in the background, at its leisure; this hurries it
+		_ = conn.Close(ctx)
+		_ = conn.Conn().Close()
+		return
+	}
+	defer h.Conn.Close()
+	_ = h.Conn.SetDeadline(time.Now().Add(leavePatience))
+	if _, err := h.Conn.Write(wire.AppendEmpty(nil, wire.Terminate)); err == nil {
+		_, _ = io.Copy(io.Discard, h.Conn)
+	}
 }
 
 func readLimits(ctx context.Context, conn *pgconn.PgConn, ours []uint32) (Limits, error) {
