@@ -35,10 +35,7 @@ func (c *Catalog) Lookup(words []string, defines, native bool) Effect {
 	if c == nil {
 		return Effect{}
 	}
-	e := c.any
-	if defines {
-		e = e.With(c.ddl)
-	}
+	e := c.anyway(defines)
 	for _, word := range words {
 		if word == Any {
 			e = e.With(c.all)
@@ -55,16 +52,21 @@ func (c *Catalog) Lookup(words []string, defines, native bool) Effect {
 	return e
 }
 
+// anyway is what a statement may leave behind whatever its words are.
+func (c *Catalog) anyway(defines bool) Effect {
+	if defines {
+		return c.any.With(c.ddl)
+	}
+	return c.any
+}
+
 // ActsOutside reports whether a statement with these words may do what no rollback
 // undoes; see Lookup. Of a database of which nothing is known, it may.
 func (c *Catalog) ActsOutside(words []string, defines, native bool) bool {
 	if c == nil {
 		return true
 	}
-	e := c.any
-	if defines {
-		e = e.With(c.ddl)
-	}
+	e := c.anyway(defines)
 	for _, word := range words {
 		if word == Any {
 			e = e.With(c.all)

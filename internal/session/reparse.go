@@ -92,14 +92,14 @@ func localSettings(login string, from, to Settings) string {
 func (l *lore) keepSettings(login, maySet string, names []string, to Settings) string {
 	s := localScript{sql: []byte("SELECT "), encoding: to.encoding(), login: login}
 	for _, name := range identity {
-		s.set(keptPrefix+name, "pg_catalog.concat('=',pg_catalog.current_setting("+quoteValue(name)+",true))")
+		s.set(keptPrefix+name, inForce(name))
 	}
 	s.anybody()
 	for _, name := range names {
 		if dotted(name, to) {
 			s.set(keptPrefix+name, "(SELECT pg_catalog.concat('=',v) FROM pg_catalog.current_setting("+quoteValue(name)+",true) v WHERE v IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_settings s WHERE pg_catalog.lower(s.name) OPERATOR(pg_catalog.=)"+quoteValue(name)+" AND NOT (s.context OPERATOR(pg_catalog.=) 'user' OR "+maySet+")))")
 		} else if l.shows(name) {
-			s.set(keptPrefix+name, "pg_catalog.concat('=',pg_catalog.current_setting("+quoteValue(name)+",true))")
+			s.set(keptPrefix+name, inForce(name))
 		} else {
 			s.set(keptPrefix+name, "(SELECT pg_catalog.concat('=',s.setting) FROM pg_catalog.pg_settings s WHERE pg_catalog.lower(s.name) OPERATOR(pg_catalog.=)"+quoteValue(name)+")")
 		}
@@ -109,11 +109,7 @@ func (l *lore) keepSettings(login, maySet string, names []string, to Settings) s
 		if v, ok := to.get(name); ok {
 			value = s.value(v)
 		}
-		if l.shows(name) && !dotted(name, to) {
-			s.set(name, value)
-		} else {
-			s.setKept(name, value)
-		}
+		l.restore(&s, name, value, to)
 	}
 	s.identify(to)
 	return string(s.sql)
@@ -124,16 +120,27 @@ func (l *lore) keptSettings(login string, names []string, to Settings) string {
 	s := localScript{sql: []byte("SELECT "), login: login}
 	s.anybody()
 	for _, name := range names {
-		if l.shows(name) && !dotted(name, to) {
-			s.set(name, kept(name))
-		} else {
-			s.setKept(name, kept(name))
-		}
+		l.restore(&s, name, kept(name), to)
 	}
 	for _, name := range identity {
 		s.set(name, kept(name))
 	}
 	return string(s.sql)
+}
+
+// restore sets a setting. One of which it is not certain that there is something to be
+// kept is set only where there was.
+func (l *lore) restore(s *localScript, name, value string, to Settings) {
+	if l.shows(name) && !dotted(name, to) {
+		s.set(name, value)
+	} else {
+		s.setKept(name, value)
+	}
+}
+
+// inForce is an expression for what a setting is, to be kept.
+func inForce(name string) string {
+	return "pg_catalog.concat('=',pg_catalog.current_setting(" + quoteValue(name) + ",true))"
 }
 
 // kept is an expression for what a setting was.
