@@ -152,6 +152,12 @@ func (x *exchange) lately(e *effect) bool {
 	return x.defines || x.aged || e.newest > c.newest.Load() || c.schema.Load() != x.s.env.dictionary.defined.Load()
 }
 
+// native reports whether names in the client's texts are the bytes that they are in the
+// catalog. Elsewhere they are others, or folded and cut otherwise (PostgreSQL: scansup.c).
+func (u *Upstream) native() bool {
+	return u != nil && u.Params["client_encoding"] == "UTF8" && u.Params["server_encoding"] == "UTF8"
+}
+
 // withRoutines returns an effect with what the database's routines add to it.
 func (x *exchange) withRoutines(e *effect, text []byte) *effect {
 	if e.kinds&^plainly == 0 && len(e.calls) == 0 {
@@ -164,14 +170,11 @@ func (x *exchange) withRoutines(e *effect, text []byte) *effect {
 	more.nulls = slices.Clip(more.nulls)
 	c := x.pool().catalog.current.Load()
 	words, ok := sqltext.Words(text)
-	// Elsewhere a name is other bytes than in the catalog, or folded and cut otherwise
-	// (PostgreSQL: scansup.c).
-	native := x.up != nil && x.up.Params["client_encoding"] == "UTF8" && x.up.Params["server_encoding"] == "UTF8"
 	words = append(append(words, routine.Operators(string(text))...), e.calls...)
 	if e.unbound {
 		words = append(words, routine.Any)
 	}
-	calls := c.Lookup(words, e.kinds&defining != 0, native)
+	calls := c.Lookup(words, e.kinds&defining != 0, x.up.native())
 	if !ok || x.lately(e) {
 		calls = calls.With(routine.Effect{Leaves: routine.Sets | routine.Objects | routine.Texts}).With(x.made)
 	}
