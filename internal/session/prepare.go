@@ -328,11 +328,7 @@ func (x *exchange) ensure(st *statement) {
 	if has, _ := x.up.Prepared.Has(&st.Statement); has {
 		return
 	}
-	back := x.asPrepared(st)
-	x.add(st)
-	if back != "" {
-		x.runOwn(back)
-	}
+	x.asPrepared(st, func() { x.add(st) })
 }
 
 // add is ensure for a statement that the upstream does not have, and that means under
@@ -366,17 +362,13 @@ func (x *exchange) ensureUnnamed() {
 		})
 	case st != nil && x.up.Prepared.Unnamed != &st.Statement:
 		x.pool().stats.Parses.Add(x.shard(), 1)
-		back := x.asPrepared(st)
-		x.layTargets(st)
-		x.up.Prepared.Unnamed = &st.Statement
-		x.s.unnamedSpan = x.s.span
-		x.due.push(answer{kind: 'P', fate: swallowed, unnamed: true, st: st, pins: x.analyses(st)})
-		x.toUp.insert(func(out []byte) []byte {
-			return wire.AppendParse(out, "", st.Text, []byte(st.OIDs))
+		x.asPrepared(st, func() {
+			x.layTargets(st)
+			x.up.Prepared.Unnamed = &st.Statement
+			x.s.unnamedSpan = x.s.span
+			x.due.push(answer{kind: 'P', fate: swallowed, unnamed: true, st: st, pins: x.analyses(st)})
+			x.toUp.insert(func(out []byte) []byte { return wire.AppendParse(out, "", st.Text, []byte(st.OIDs)) })
 		})
-		if back != "" {
-			x.runOwn(back)
-		}
 		x.liftTargets(st)
 	}
 }

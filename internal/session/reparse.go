@@ -30,18 +30,21 @@ var parsed = []string{
 // keptPrefix begins the names of the parameters in which settings are kept.
 const keptPrefix = "weir."
 
-// asPrepared gives the upstream, as far as the next Parse, the settings under which
-// st was prepared. It returns the SQL that ends that, "" where nothing differs.
-func (x *exchange) asPrepared(st *statement) (back string) {
+// asPrepared calls parse, which sends a Parse of st, while the upstream has the settings
+// under which the client prepared it.
+func (x *exchange) asPrepared(st *statement, parse func()) {
 	unknown := x.varied || x.changes.touched || x.s.pinned()&(parameters|opaque|unfollowed) != 0
 	if st.meaning == x.s.meaning && !unknown || unaffected&(1<<st.kind) != 0 || x.status == wire.Failed || st.postponed() {
-		return ""
+		parse()
+		return
 	}
 	there, here := Settings{unique.Make(st.meaning)}, Settings{unique.Make(x.s.meaning)}
 	if !unknown {
 		login := x.pool().startsAsAnother()
 		x.runOwn(localSettings(login, here, there))
-		return localSettings(login, there, here)
+		parse()
+		x.runOwn(localSettings(login, there, here))
+		return
 	}
 	names := slices.Concat(parsed, x.changes.hidden, x.changes.guarded, x.changes.long)
 	for _, s := range [...]Settings{there, here} {
@@ -54,7 +57,8 @@ func (x *exchange) asPrepared(st *statement) (back string) {
 	names = slices.Compact(names)
 	l, login := x.pool().lore.Load(), x.pool().startsAsAnother()
 	x.runOwn(l.keepSettings(login, x.maySet(), names, there))
-	return l.keptSettings(login, names, there)
+	parse()
+	x.runOwn(l.keptSettings(login, names, there))
 }
 
 // localSettings returns the SQL that takes a transaction from some settings to

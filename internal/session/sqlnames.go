@@ -106,15 +106,11 @@ func (x *exchange) align(names []sqltext.Mention, query bool) (prepared bool) {
 			continue
 		}
 		x.pool().stats.Parses.Add(x.shard(), 1)
-		back := x.asPrepared(want)
-		x.up.Prepared.SetAlias(m.Name, &want.Statement)
-		x.due.push(answer{kind: 'P', fate: swallowed, st: want, alias: m.Name, leads: query, pins: x.analyses(want)})
-		x.toUp.insert(func(out []byte) []byte {
-			return wire.AppendParse(out, m.Name, want.Text, []byte(want.OIDs))
+		x.asPrepared(want, func() {
+			x.up.Prepared.SetAlias(m.Name, &want.Statement)
+			x.due.push(answer{kind: 'P', fate: swallowed, st: want, alias: m.Name, leads: query, pins: x.analyses(want)})
+			x.toUp.insert(func(out []byte) []byte { return wire.AppendParse(out, m.Name, want.Text, []byte(want.OIDs)) })
 		})
-		if back != "" {
-			x.runOwn(back)
-		}
 		prepared = true
 	}
 	return prepared
