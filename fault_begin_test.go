@@ -72,3 +72,43 @@ func afterLogin(script faultproxy.Script) faultproxy.Script {
 		return faultproxy.Live
 	}
 }
+
+// TestABlockWhoseStatementIsOldIsNotInDoubt cuts the upstream while weir asks it, between
+// the BEGIN that was held back and the client's first statement, whether a statement
+// that others have prepared there is current. The client has sent no COMMIT: whatever
+// comes of it, its transaction was rolled back, and it is told so.
+func TestABlockWhoseStatementIsOldIsNotInDoubt(t *testing.T) {
+	t.Parallel()
+	s := prepareStage(t, request{})
+	const write = "insert into rows values (1)"
+	lose := func(n int, c cut) (types []byte) {
+		what := fmt.Sprintf("%s message %d", c.name, n)
+		s.renew(t)
+		s.client.send(t, preparing("s", write)...) // so the upstream has it
+		s.client.transcript(t, 1)
+		s.renew(t)
+		s.client.send(t, preparing("s", write)...)
+		s.client.transcript(t, 1)
+		s.client.query(t, "begin")
+		s.client.transcript(t, 1)
+		s.proxy.Script(c.script(n, &types))
+		s.client.send(t, executeNamed("s")...)
+		if got := s.client.transcript(t, 1); got != "2 C Z(T)" && !strings.HasSuffix(got, "E(08006) Z(E)") {
+			t.Errorf("%s: the insert got %q", what, got)
+		}
+		s.proxy.Script(nil)
+		if rows := s.settle(t); rows != "0" {
+			t.Errorf("%s: %s rows were committed", what, rows)
+		}
+		return types
+	}
+	types := lose(-1, cut{})
+	if !strings.Contains(string(types), "PBEPBE") && !strings.Contains(string(types), "CPBE") {
+		t.Fatalf("the messages %q ask nothing about the statement", types)
+	}
+	for n := range types {
+		for _, c := range cuts {
+			lose(n, c)
+		}
+	}
+}

@@ -3,6 +3,8 @@
 package session
 
 import (
+	"slices"
+
 	"github.com/weir-pg/weir/internal/sqlstate"
 	"github.com/weir-pg/weir/internal/upstream"
 )
@@ -128,6 +130,16 @@ func (q *answers) clean() bool {
 
 // groups returns how many ReadyForQuery are due.
 func (q *answers) groups() int { return q.ends }
+
+// asksBehind reports whether the client has asked something behind the group that is
+// answered. What weir asks there by itself keeps nothing.
+func (q *answers) asksBehind() bool {
+	list := q.list[q.head:]
+	for len(list) > 0 && !list[0].ends() {
+		list = list[1:]
+	}
+	return len(list) > 0 && slices.ContainsFunc(list[1:], func(a answer) bool { return !a.own() })
+}
 
 // first returns the answer that is due next, nil where none is.
 func (q *answers) first() *answer {

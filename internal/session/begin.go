@@ -171,7 +171,7 @@ func (x *exchange) opening() bool { return x.opened && len(x.s.opening) > 0 }
 // executed.
 func (x *exchange) abandon(err *sqlstate.Error) {
 	err.Detail = "It was said to the BEGIN in front of this statement, which was not executed."
-	if x.due.groups() > 1 {
+	if x.due.asksBehind() {
 		err = unknownOutcome(err) // those behind were, without a block
 	}
 	open := x.due.open

@@ -71,7 +71,7 @@ func (s *stakes) settle(status byte) {
 // done since the last transaction that the client knows to have ended.
 func (x *exchange) rolledBack() bool {
 	switch {
-	case x.opening() && x.due.groups() > 1:
+	case x.opening() && x.due.asksBehind():
 		return false // if the BEGIN failed, the groups behind its own stood alone
 	case x.inBlock():
 		return !x.stakes.commit
