@@ -319,7 +319,7 @@ func TestBodiesAreReadAgainAfterAQuietTime(t *testing.T) {
 	for name, before := range map[string]string{"quiet": "select 1", "pinned": "create temp table tt (n int)"} {
 		must(t, one, before)
 		testpg.Exec(t, url, "create function "+name+"() returns int language plpgsql as $$begin set role pg_monitor; return 1; end$$")
-		g.AgeCatalogs()
+		g.reload(t, poolOf(2))
 		must(t, one, "select "+name+"()")
 		must(t, one, "discard temp")
 		if got := answers(t, other, "select current_user::text"); got != "postgres" {
@@ -363,7 +363,7 @@ func TestParseAfterOthersHaveTakenAName(t *testing.T) {
 		}
 	}
 	testpg.Exec(t, url, "create function s.lower(text) returns text language plpgsql as $$begin set role pg_monitor; return 'new'; end$$; create function s.f() returns text language sql as 'select ''new'''; create table s.t (n text); insert into s.t values ('new')")
-	g.AgeCatalogs()
+	g.reload(t, poolOf(1))
 	want = prepare(t, twin, "after")
 	for _, c := range []*pgx.Conn{one, two} {
 		if got := prepare(t, c, "after"); !slices.Equal(got, want) {

@@ -112,7 +112,7 @@ func TestAStatementTimeoutOfPostgreSQLsComesBeforeWeirs(t *testing.T) {
 		t.Helper()
 		got := ""
 		until(t, "a newcomer to have "+want, func() bool {
-			g.ReadLimits()
+			g.reload(t, poolOf(2))
 			c := g.connect(t)
 			defer func() { _ = c.Close(bounded(t)) }()
 			got = shown(c)

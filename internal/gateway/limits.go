@@ -30,6 +30,7 @@ type limits struct {
 	stop    context.CancelFunc
 	turn    chan struct{} // held by whoever reads
 	done    chan struct{} // closed when the refreshing has ended
+	former  chan *limits  // gets those that a reload has put these in the place of
 
 	stale atomic.Bool              // the next connection reads them again
 	start atomic.Pointer[[]string] // the settings that only a backend's start sets; nil before the first read
@@ -53,9 +54,10 @@ func (g *Gateway) limitsForLocked(d *database) *limits {
 	if l == nil {
 		l = &limits{
 			g: g, target: d.target, max: d.config.Max, budgets: d.budgets,
-			turn: make(chan struct{}, 1),
-			done: make(chan struct{}),
-			said: make(map[observe.Scope]int),
+			turn:   make(chan struct{}, 1),
+			done:   make(chan struct{}),
+			former: make(chan *limits, 1),
+			said:   make(map[observe.Scope]int),
 		}
 		l.ctx, l.stop = context.WithCancel(g.background)
 		g.limits[key] = l
@@ -75,12 +77,10 @@ func (g *Gateway) allLimits() (list []*limits) {
 
 // ensure returns the limits, and reads them if nobody has yet.
 func (l *limits) ensure(ctx context.Context) (upstream.Limits, error) {
-	select {
-	case l.turn <- struct{}{}:
-		defer func() { <-l.turn }()
-	case <-ctx.Done():
+	if !l.take(ctx) {
 		return upstream.Limits{}, context.Cause(ctx)
 	}
+	defer func() { <-l.turn }()
 	if l.known && !l.stale.Load() {
 		return l.last, nil
 	}
@@ -156,9 +156,9 @@ func (l *limits) bound() bool {
 	return false
 }
 
-// refresh reads the limits again until the gateway closes. It takes a place in
-// the budgets for its own connection, and waits for the next turn where there
-// is none.
+// refresh reads the limits again until the gateway closes, and at once after a reload.
+// It takes a place in the budgets for its own connection, and waits for the next turn
+// where there is none.
 func (l *limits) refresh() {
 	defer close(l.done)
 	for {
@@ -168,10 +168,40 @@ func (l *limits) refresh() {
 		}
 		select {
 		case <-time.After(wait):
+		case former := <-l.former:
+			l.inherit(former)
 		case <-l.ctx.Done():
 			return
 		}
 		l.again()
+	}
+}
+
+// inherit has l know what those knew that it stands in for, until it has read them
+// itself, which the next connection does.
+func (l *limits) inherit(former *limits) {
+	if !former.take(l.ctx) {
+		return
+	}
+	known, last := former.known, former.last
+	<-former.turn
+	if !l.take(l.ctx) {
+		return
+	}
+	if !l.known {
+		l.known, l.last = known, last
+		l.stale.Store(true)
+	}
+	<-l.turn
+}
+
+// take takes the turn, false where ctx ended first.
+func (l *limits) take(ctx context.Context) bool {
+	select {
+	case l.turn <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -185,12 +215,10 @@ func (l *limits) again() {
 	defer pool.Give(budgetsOf(l.budgets)...)
 	ctx, stop := context.WithTimeout(l.ctx, refreshBound)
 	defer stop()
-	select {
-	case l.turn <- struct{}{}:
-		defer func() { <-l.turn }()
-	case <-ctx.Done():
+	if !l.take(ctx) {
 		return
 	}
+	defer func() { <-l.turn }()
 	if !l.known {
 		return // the first connection reads them
 	}

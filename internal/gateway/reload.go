@@ -18,7 +18,8 @@ import (
 // sent away with 57P01 when their transaction ends. Connections to PostgreSQL
 // that would be opened differently now are replaced as they become idle.
 //
-// Files that the settings name (certificates, passwords) are read again. Settings
+// Files that the settings name (certificates, passwords) are read again, and so is what
+// weir knows of PostgreSQL: limits on connections, defaults of roles, routines. Settings
 // that only a restart changes are logged, and stay. On an error nothing has
 // changed.
 func (g *Gateway) Reload(next config.Config) error {
@@ -108,6 +109,7 @@ func (g *Gateway) takeOver(next *setup) (former []*limits, err error) {
 		former = append(former, l)
 		if next := g.limits[key]; next != nil {
 			next.start.Store(l.start.Load())
+			next.former <- l
 		}
 	}
 	g.forgetSharedLocked()

@@ -86,8 +86,8 @@ func (p *Pool) catalogOld(now time.Time) bool {
 	return next != 0 && now.UnixNano() >= next && !p.sessionMode()
 }
 
-// AgeCatalog has the catalog be as old as it may get; it is for tests.
-func (p *Pool) AgeCatalog() { p.catalog.next.Store(1) }
+// ageCatalog has the catalog be as old as it may get: it is read again before it is used.
+func (p *Pool) ageCatalog() { p.catalog.next.Store(1) }
 
 // readCatalog looks at the pool's catalog, and reads what is new in it.
 func (x *exchange) readCatalog() {

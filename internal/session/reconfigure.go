@@ -14,6 +14,7 @@ func (p *Pool) Reconfigure(o PoolOptions) {
 	old := p.options.Swap(&o)
 	p.gone.Store(nil)
 	p.conns.Reconfigure(p.limits(&o), o.budgets()...)
+	p.ageCatalog()
 	if o.opensUnlike(old) {
 		p.forgetWelcomes()
 		p.conns.Recycle()
