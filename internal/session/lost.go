@@ -58,10 +58,6 @@ func (x *exchange) upstreamLost(cause error) {
 	}
 }
 
-// loseBlock takes in that the client's block was lost, of which it has to be told:
-// it may ask next for nothing but a COMMIT.
-func (s *Session) loseBlock(err *sqlstate.Error) { s.lost, s.loss = true, err }
-
 // forgetLost ends a block that was lost.
 func (s *Session) forgetLost() { s.lost, s.loss = false, nil }
 

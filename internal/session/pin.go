@@ -110,11 +110,11 @@ func (x *exchange) permit(e *effect, size int) (ok, done bool) {
 	case e.pins&^opaque != 0 && !x.admitted(e.tentative):
 		return false, false
 	case asks:
-		if ok, done = x.ownSequences(size); !ok {
+		if ok, done = x.ownSequences(); !ok {
 			return ok, done
 		}
 	}
-	if shows && x.due.empty() {
+	if shows && x.synced && x.due.empty() {
 		return x.showChannels()
 	}
 	return true, false

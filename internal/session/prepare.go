@@ -64,7 +64,7 @@ func (x *exchange) parse(size int) bool {
 			return done
 		}
 	}
-	if e.waits() && !x.relieve() {
+	if e.waits() && !x.relieve(false) {
 		x.s.env.dictionary.release(st)
 		return true
 	}
@@ -423,7 +423,7 @@ func (x *exchange) bind(size int) bool {
 	if st != nil && e.kinds&listenKind != 0 && x.awaitHub(wire.Bind, size) {
 		return true
 	}
-	if st != nil && e.waits() && !x.relieve() {
+	if st != nil && e.waits() && !x.relieve(false) {
 		return true
 	}
 	again, ok := x.reclaims(e)

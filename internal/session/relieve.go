@@ -21,21 +21,31 @@ const noTimeout = "2147483647"
 // has set one, that stays. The next client's settings, or the reset when
 // this one leaves, bring weir's own back.
 //
-// It can be done where a group of messages begins. False says that the upstream
-// was lost with it; what the client asked is still to be looked at.
-func (x *exchange) relieve() bool {
+// It can be done where a group of messages begins; in a block it is part of that group,
+// as in ownSequences, and a Query may come next, which is skipped if this fails. False
+// says that the upstream was lost with it; what the client asked is still to be looked at.
+func (x *exchange) relieve(query bool) bool {
 	up := x.up
 	if !up.bounded || !x.synced || x.status == wire.Failed || up.relieved || up.relief == up.settings {
 		return true
 	}
-	inBlock := x.status != wire.Idle
-	has, err := x.rowsFrom(relief(inBlock))
+	if x.status != wire.Idle {
+		x.send()
+		x.runOwnAhead(relief(true), query) // it lasts for the block
+		x.barrier = x.barrier || query
+		return true
+	}
+	has, err := x.rowsFrom(relief(false))
 	switch {
 	case x.up == nil:
-		x.relieveLost(inBlock, sqlstate.From(err))
+		if x.keeps() {
+			lost := sqlstate.From(err)
+			lost.Hint = "Connect again."
+			x.refuse(lost)
+		}
 		return false
-	case err != nil || inBlock:
-		return true // PostgreSQL refused; or it lasts for the block
+	case err != nil:
+		return true // PostgreSQL refused
 	case has[statementTimeout] != "":
 		up.relieved = true
 	}
@@ -86,16 +96,4 @@ func relief(inBlock bool) string {
 	}
 	return `SELECT s.name, pg_catalog.set_config(s.name, '` + noTimeout + `', ` + local + `) FROM pg_catalog.pg_settings s ` +
 		`WHERE s.name OPERATOR(pg_catalog.=) '` + statementTimeout + `' AND s.source OPERATOR(pg_catalog.=) 'client'`
-}
-
-// relieveLost takes in that the upstream was lost meanwhile.
-func (x *exchange) relieveLost(inBlock bool, err *sqlstate.Error) {
-	if x.keeps() {
-		err.Hint = "Connect again."
-		x.refuse(err)
-		return
-	}
-	if inBlock {
-		x.s.loseBlock(err)
-	}
 }

@@ -79,7 +79,7 @@ func (x *exchange) request(typ byte, size int) bool {
 	case x.changes.reverts && x.mayRevert():
 		x.fence = true
 		return false
-	case x.s.pin != nil && !x.relieve():
+	case x.s.pin != nil && x.status == wire.Idle && !x.relieve(false):
 		return true
 	}
 	return x.forward(typ, size)
@@ -189,20 +189,7 @@ func (x *exchange) forward(typ byte, size int) bool {
 	case wire.Execute:
 		return x.execute(size)
 	case wire.FunctionCall:
-		pins := calls(x.toUp.body(size))
-		if pins != 0 && x.left() && x.status != wire.Failed {
-			if ok, done := x.ownSequences(size); !ok {
-				return done
-			}
-		}
-		if pins != 0 || callsNextval(x.toUp.body(size)) {
-			x.uses()
-		}
-		x.atStake(1 << sqltext.Call)
-		x.send()
-		x.toUp.keep(size)
-		x.due.push(answer{kind: 'F', pins: pins})
-		return true
+		return x.functionCall(size)
 	case wire.Flush, wire.CopyData, wire.CopyDone, wire.CopyFail:
 		// Data are of a copy that has failed: the server ignores what it does not
 		// expect.
@@ -210,6 +197,30 @@ func (x *exchange) forward(typ byte, size int) bool {
 		return true
 	}
 	x.refuse(violation("the client sent a message of type %q, which means nothing here; the connection is closed", typ))
+	return true
+}
+
+// functionCall handles FunctionCall.
+func (x *exchange) functionCall(size int) bool {
+	pins := calls(x.toUp.body(size))
+	if pins != 0 && x.left() && x.status != wire.Failed {
+		if !x.due.between() {
+			// As in query: it may be skipped.
+			x.toUp.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.Flush) })
+			x.barrier = true
+			return false
+		}
+		if ok, done := x.ownSequences(); !ok {
+			return done
+		}
+	}
+	if pins != 0 || callsNextval(x.toUp.body(size)) {
+		x.uses()
+	}
+	x.atStake(1 << sqltext.Call)
+	x.send()
+	x.toUp.keep(size)
+	x.due.push(answer{kind: 'F', pins: pins})
 	return true
 }
 
@@ -262,7 +273,7 @@ func (x *exchange) query(size int) bool {
 	if ok, done := x.permit(&e, size); !ok {
 		return done
 	}
-	if e.waits() && !x.relieve() {
+	if e.waits() && !x.relieve(true) {
 		return true
 	}
 	if again {

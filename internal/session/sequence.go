@@ -25,7 +25,12 @@ import (
 // frame are the kinds that neither use a sequence nor read what is remembered.
 const frame = 1<<sqltext.Begin | 1<<sqltext.Commit | 1<<sqltext.Rollback | 1<<sqltext.Savepoint | 1<<sqltext.Release |
 	1<<sqltext.RollbackTo | 1<<sqltext.SetTransaction | 1<<sqltext.SetLocal | 1<<sqltext.Set | 1<<sqltext.Reset |
-	1<<sqltext.ResetAll | 1<<sqltext.Show | 1<<sqltext.Empty | 1<<sqltext.DiscardAll | 1<<sqltext.Deallocate | 1<<sqltext.DeallocateAll
+	1<<sqltext.ResetAll | 1<<sqltext.Show | 1<<sqltext.Empty | 1<<sqltext.DiscardAll | 1<<sqltext.Deallocate | 1<<sqltext.DeallocateAll |
+	beforeSnapshot
+
+// beforeSnapshot are kinds that take no snapshot (PostgreSQL: PlannedStmtRequiresSnapshot
+// in pquery.c), as DISCARD SEQUENCES in front of them would.
+const beforeSnapshot = 1<<sqltext.Lock | 1<<sqltext.Notify | 1<<sqltext.Listen | 1<<sqltext.Unlisten | 1<<sqltext.UnlistenAll
 
 // usesSequences reports whether a statement may call nextval: anything may but the
 // frame of a transaction, and a SELECT that calls nothing. The views of such a
@@ -104,21 +109,20 @@ func (x *exchange) begins(e *effect) bool {
 
 // ownSequences sees to it that the statement about to be sent finds no other
 // client's values. Where it returns false that is not possible now, and done says
-// whether the statement's message is settled, or comes again.
-func (x *exchange) ownSequences(size int) (ok, done bool) {
-	typ, _, _, _ := x.toUp.next() // it was framed once
+// whether the statement's message is settled, or comes again. Where the client has
+// begun something, no query of weir's own may come in between: it would end the
+// client's group, and its unnamed portal (PostgreSQL: exec_simple_query).
+func (x *exchange) ownSequences() (ok, done bool) {
 	switch {
-	case !x.due.between() && (typ == wire.Query || typ == wire.FunctionCall):
-		x.provokeStatement(size, errSequences)
-		return false, true
-	case !x.due.between():
-		x.discardInside()
-		return true, false
-	case !x.due.empty():
+	case x.due.empty() && x.synced && x.status == wire.Idle:
+		return x.aside(x.unhindered(discardSequences))
+	case !x.due.empty() && x.due.between():
 		x.fence = true
 		return false, false
 	}
-	return x.aside(x.unhindered(discardSequences))
+	typ, _, _, _ := x.toUp.next() // it was framed once
+	x.discardInside(typ == wire.Query || typ == wire.FunctionCall)
+	return true, false
 }
 
 const discardSequences = "DISCARD SEQUENCES"
@@ -126,12 +130,18 @@ const discardSequences = "DISCARD SEQUENCES"
 // discarding is discardSequences prepared.
 var discarding = &statement{Statement: upstream.Statement{Name: namePrefix + "-", Text: discardSequences, OIDs: "\x00\x00"}}
 
-// discardInside discards in the middle of a group.
-func (x *exchange) discardInside() {
+// discardInside discards in the client's own group. The next message may be a Query or
+// a FunctionCall, which is skipped if this fails.
+func (x *exchange) discardInside(query bool) {
+	x.send()
 	x.ensure(discarding)
 	x.due.push(answer{kind: 'B', fate: swallowed})
 	x.due.push(answer{kind: 'E', fate: swallowed, st: discarding})
 	x.due.push(answer{kind: 'C', fate: swallowed})
+	if query {
+		x.due.lead()
+		x.barrier = true
+	}
 	x.toUp.insert(func(out []byte) []byte {
 		out = wire.AppendBind(out, restored, discarding.Name)
 		out = wire.AppendExecute(out, restored)
@@ -140,25 +150,24 @@ func (x *exchange) discardInside() {
 	x.up.mixed, x.up.mover = false, x.s.key.pid
 }
 
-// provokeStatement is provoke for a Bind, or for a Query or a FunctionCall, which end
-// their groups.
+// provokeStatement is provoke for a Bind, or for a Query, which ends its group.
 func (x *exchange) provokeStatement(size int, err *sqlstate.Error) {
 	typ, _, _, _ := x.toUp.next() // it was framed once
 	x.send()
 	x.provoke(size, err)
-	if typ == wire.Query || typ == wire.FunctionCall {
+	if typ == wire.Query {
 		x.pushSync(answer{kind: 'S'})
 		x.toUp.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.Sync) })
 	}
 }
 
-// aside runs DISCARD SEQUENCES in front of the client's next message. If it was not
-// carried out, it returns false, and whether the message was handled without it.
+// aside runs DISCARD SEQUENCES between two transactions. If it was not carried out, it
+// returns false, and whether the client's next message was handled without it.
 func (x *exchange) aside(sql string) (ok, done bool) {
-	inBlock, held := x.status != wire.Idle, x.s.pinned()|x.remains.left
+	held := x.s.pinned() | x.remains.left
 	err := x.command(sql)
 	switch {
-	case x.up != nil && (err == nil || x.status == wire.Failed):
+	case x.up != nil && err == nil:
 		x.up.mover, x.up.mixed = 0, false
 		return true, false
 	case held != 0:
@@ -166,9 +175,6 @@ func (x *exchange) aside(sql string) (ok, done bool) {
 		return false, true
 	}
 	x.discardUpstream("it did not discard what others left of sequences: " + err.Error())
-	if inBlock {
-		x.s.loseBlock(sqlstate.From(err))
-	}
 	return false, x.again()
 }
 
@@ -208,13 +214,4 @@ func (s *Session) forgetLast() {
 		s.last.node.For.CompareAndSwap(s.key.pid, 0)
 		s.last = nil
 	}
-}
-
-// errSequences refuses a question for currval that comes too late in its group for
-// anything to be sent in front of it.
-var errSequences = &sqlstate.Error{
-	Code:    sqlstate.NotInPrerequisiteState,
-	Message: "what currval and lastval would return here is not known to be this client's",
-	Detail:  "Other clients of weir have used the connection to PostgreSQL.",
-	Hint:    "Call nextval and currval in one transaction that begins with BEGIN, or use RETURNING.",
 }
