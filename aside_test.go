@@ -14,7 +14,7 @@ import (
 )
 
 // asides are what a client sends, one write after the other, where weir runs something
-// of its own in front.
+// of its own in front, or answers itself.
 var asides = func() map[string][][]pgproto3.FrontendMessage {
 	type messages = []pgproto3.FrontendMessage
 	once := func(list ...messages) messages { return slices.Concat(list...) }
@@ -54,6 +54,10 @@ var asides = func() map[string][][]pgproto3.FrontendMessage {
 		"a FunctionCall that is skipped":   {once(extended("select 1/0"), locks, sync), simple(unlock)},
 		"LOCK before the snapshot":         {begins, simple("lock table rows in share mode"), simple(serializable)},
 		"NOTIFY before the snapshot":       {begins, simple("notify c; listen c; unlisten c; unlisten *"), simple(serializable)},
+		"DEALLOCATE":                       {prepareNamed("s0", rows), begun, simple("deallocate s0"), once(run(""), sync)},
+		"DEALLOCATE behind BEGIN":          {prepareNamed("s0", rows), group("begin"), simple("deallocate s0"), describe},
+		"DEALLOCATE takes a snapshot":      {prepareNamed("s0", rows), simple("begin"), simple("deallocate s0"), simple(serializable)},
+		"DEALLOCATE ends a group":          {prepareNamed("s0", rows), once(extended(set), flush), simple("deallocate s0"), once(extended("select 1/0"), sync), simple(isKept)},
 	}
 }()
 

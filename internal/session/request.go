@@ -340,7 +340,7 @@ const forgetful = 1<<sqltext.Deallocate | 1<<sqltext.DeallocateAll | 1<<sqltext.
 // statements. The upstream knows it by another name and others share it there,
 // so only this client forgets it.
 func (x *exchange) answerDeallocate(text []byte, kinds sqltext.Kinds, size int) bool {
-	if kinds != 1<<sqltext.Deallocate || !x.due.empty() || x.status == wire.Failed || sqltext.Scan(text).Count != 1 {
+	if kinds != 1<<sqltext.Deallocate || !x.due.empty() || !x.synced || x.status == wire.Failed || sqltext.Scan(text).Count != 1 {
 		return false
 	}
 	name := sqltext.First(text).Name
@@ -353,7 +353,11 @@ func (x *exchange) answerDeallocate(text []byte, kinds sqltext.Kinds, size int) 
 	status := x.status
 	if status == wire.Idle {
 		status = x.s.blockStatus() // the block may be held back
+		x.s.framed = false
+	} else {
+		x.stray = true // a query would have ended the client's unnamed portal
 	}
+	x.s.snapless = x.s.snapless || status != wire.Idle
 	x.toClient.insert(func(out []byte) []byte {
 		return wire.AppendReady(wire.AppendComplete(out, "DEALLOCATE"), status)
 	})
