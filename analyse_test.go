@@ -124,3 +124,42 @@ func TestTypesMadeJustNowMayRunAnything(t *testing.T) {
 	}
 	_ = one.Close()
 }
+
+// What a Parse runs is run for each client that sends it, also where weir could answer
+// it from memory or the upstream has the statement already.
+func TestParseRunsForEachClient(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	testpg.Exec(t, url, runByConstants)
+	g := open(t, url, poolOf(1))
+	for _, again := range []string{"answered from memory", "in a group with others"} {
+		messages := []pgproto3.FrontendMessage{&pgproto3.Parse{Name: "n", Query: "select '(x)'::held"}, &pgproto3.Sync{}}
+		if again == "in a group with others" {
+			messages = append(extended("select 1"), messages...)
+		}
+		for range 3 {
+			one := g.connect(t)
+			r := hijack(t, one.PgConn())
+			r.send(t, messages...)
+			r.transcript(t, 1)
+			r.query(t, whoAndWhat)
+			rows := ""
+			for {
+				m, err := r.front.Receive()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if d, ok := m.(*pgproto3.DataRow); ok {
+					rows = string(d.Values[0])
+				}
+				if _, ok := m.(*pgproto3.ReadyForQuery); ok {
+					break
+				}
+			}
+			if rows == "postgres 0" {
+				t.Errorf("%s: the Parse has run nothing", again)
+			}
+			_ = r.Close()
+		}
+	}
+}

@@ -164,7 +164,7 @@ func (x *exchange) parseNamed(m wire.ParseMessage, st *statement, size int) bool
 		x.parseReal(m, st, size)
 		return true
 	}
-	if has && (x.mayHaveFailed() || st.snaps() && x.stakes.kinds&beforehand != 0) {
+	if has && (x.mayHaveFailed() || st.snaps() && x.stakes.kinds&beforehand != 0 || x.analysed(x.effectOf(st)) != nil) {
 		x.parseAside(m, st, size)
 		return true
 	}
@@ -249,7 +249,7 @@ func (x *exchange) parseAlone(size int) bool {
 		return false
 	}
 	st := x.statementFor(m)
-	if !st.proven.Load() || x.tooMuch(st) != nil {
+	if !st.proven.Load() || x.tooMuch(st) != nil || x.analysed(x.effectOf(st)) != nil {
 		x.s.env.dictionary.release(st)
 		return false
 	}
