@@ -102,13 +102,11 @@ func (s *Session) forgetOpening() {
 }
 
 // failBlock makes a block that is held back one that has failed: there is no
-// upstream for it.
+// upstream for it. One that was lost before, and that a text was to end, has ended.
 func (s *Session) failBlock() {
 	s.snapless = false
-	if len(s.opening) > 0 {
-		s.forgetOpening()
-		s.lost = true
-	}
+	s.lost, s.loss = len(s.opening) > 0, nil
+	s.forgetOpening()
 }
 
 // open puts what was held back in front of the client's request. It goes as

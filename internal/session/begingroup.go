@@ -34,7 +34,7 @@ func (x *exchange) holdBackGroup(typ byte, size int) bool {
 		return false
 	}
 	if g.parse {
-		x.define(&g)
+		x.s.define(g.name, g.text, noOIDs)
 	}
 	x.s.framed = true
 	x.toUp.discard(g.size)
@@ -133,12 +133,12 @@ func (x *exchange) readBindOf(g *group, body []byte) bool {
 	return true
 }
 
-// define gives the client the group's statement.
-func (x *exchange) define(g *group) {
-	st := x.s.env.dictionary.intern(g.text, noOIDs, x.s.meaning, x.quoting())
-	if g.name == "" {
-		x.s.setUnnamed(st)
+// define gives the client a statement that has not been sent.
+func (s *Session) define(name string, text, oids []byte) {
+	st := s.env.dictionary.intern(text, oids, s.meaning, s.quoting())
+	if name == "" {
+		s.setUnnamed(st)
 		return
 	}
-	x.s.setNamed(g.name, &prepared{statement: st})
+	s.setNamed(name, &prepared{statement: st})
 }

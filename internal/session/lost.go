@@ -59,7 +59,7 @@ func (x *exchange) upstreamLost(cause error) {
 }
 
 // forgetLost ends a block that was lost.
-func (s *Session) forgetLost() { s.lost, s.loss = false, nil }
+func (s *Session) forgetLost() { s.lost, s.loss, s.ending = false, nil, none }
 
 // refusal is what a client is told in a lost block: first of the loss.
 func (s *Session) refusal() *sqlstate.Error {
@@ -244,7 +244,11 @@ func (x *exchange) requestLost(typ byte, size int) bool {
 	var reply []byte
 	switch typ {
 	case wire.Query:
-		reply = s.queryLost(body)
+		end, more := endOfQuery(body)
+		if more && (end == reverses || end == commits && s.loss == nil) {
+			return x.goOn(typ, size)
+		}
+		reply = s.queryLost(end)
 	case wire.Parse:
 		reply = s.parseLost(body)
 	case wire.Bind:
@@ -257,11 +261,8 @@ func (x *exchange) requestLost(typ byte, size int) bool {
 	case wire.Describe:
 		reply = s.describeLost(body)
 	case wire.Execute:
-		if s.bound() {
-			if s.ending == reverses || s.loss == nil {
-				reply = wire.AppendComplete(nil, "ROLLBACK")
-			}
-			s.ending = done
+		if s.ending != none {
+			reply, s.skipping = s.endLost(s.ending)
 		}
 	case wire.Close:
 		reply = wire.AppendEmpty(nil, wire.CloseComplete)
@@ -291,7 +292,7 @@ func (s *Session) describeLost(body []byte) []byte {
 	case err != nil:
 		return nil
 	case kind != wire.Statement:
-		if !s.bound() {
+		if s.ending == none {
 			return nil
 		}
 		return wire.AppendEmpty(nil, wire.NoData)
@@ -310,11 +311,7 @@ const (
 	none     ending = iota
 	reverses        // a ROLLBACK is bound
 	commits         // a COMMIT is bound
-	done            // what was bound has run, or failed: the block ends with the group
 )
-
-// bound reports whether what ends the block is bound.
-func (s *Session) bound() bool { return s.ending == reverses || s.ending == commits }
 
 // endOf returns how a text ends a block, none where it does not. One with AND CHAIN
 // does not: nobody knows the characteristics of the transaction that was lost, which
@@ -338,22 +335,54 @@ func (s *Session) endIn(name []byte) ending {
 	return endOf(st.Text)
 }
 
-// queryLost answers a simple query in a lost block. A COMMIT is answered ROLLBACK only
-// where the client knows that its transaction has failed: a driver takes that for
-// success. Otherwise it fails, and ends the block, as in PostgreSQL.
-func (s *Session) queryLost(body []byte) []byte {
-	end := endOf(bytes.TrimSuffix(body, []byte{0}))
+// endOfQuery returns how the first statement of a simple query ends a block, and whether
+// there is more to be carried out.
+func endOfQuery(body []byte) (end ending, more bool) {
+	text := bytes.TrimSuffix(body, []byte{0})
+	_, next, _ := sqltext.Next(text, 0)
+	_, _, more = sqltext.Next(text, next)
+	return endOf(text[:next]), more
+}
+
+// goOn makes a block that was lost one of an upstream's, where it has failed too. Then
+// PostgreSQL itself ends it, and carries out what follows in the same text.
+func (x *exchange) goOn(typ byte, size int) bool {
+	if x.up == nil && !x.acquire(typ, size) {
+		return false
+	}
+	if x.up == nil {
+		return true // refused, and answered
+	}
+	err := x.command(`BEGIN;ROLLBACK TO "the connection of this transaction was lost"`)
+	if x.up != nil && x.status == wire.Failed {
+		x.s.forgetLost()
+		return x.again()
+	}
+	x.discardUpstream("it did not begin a transaction")
+	x.lostUnused(err)
+	return x.again()
+}
+
+// queryLost answers a simple query in a lost block.
+func (s *Session) queryLost(end ending) []byte {
 	if end == none {
 		return wire.AppendReady(wire.AppendError(nil, s.refusal()), wire.Failed)
 	}
-	var reply []byte
-	if end == commits && s.loss != nil {
+	reply, _ := s.endLost(end)
+	return wire.AppendReady(reply, wire.Idle)
+}
+
+// endLost ends a lost block. A COMMIT is answered ROLLBACK only where the client knows
+// that its transaction has failed: a driver takes that for success. Otherwise it fails,
+// and what follows in its text or group is not carried out.
+func (s *Session) endLost(end ending) (reply []byte, fails bool) {
+	if fails = end == commits && s.loss != nil; fails {
 		reply = wire.AppendError(nil, s.loss)
 	} else {
-		reply = wire.AppendComplete(nil, "ROLLBACK")
+		reply = wire.AppendComplete(nil, "ROLLBACK") // what follows is in no block
 	}
 	s.forgetLost()
-	return wire.AppendReady(reply, wire.Idle)
+	return reply, fails
 }
 
 // parseLost answers a Parse in a lost block, nil where it is refused.
@@ -362,23 +391,15 @@ func (s *Session) parseLost(body []byte) []byte {
 	if err != nil || endOf(m.Text) == none {
 		return nil
 	}
-	st := s.env.dictionary.intern(m.Text, m.OIDs, s.meaning, s.quoting())
-	if len(m.Name) == 0 {
-		s.setUnnamed(st)
-	} else {
-		name := string(keyed(m.Name))
-		s.forgetNamed(name)
-		s.setNamed(name, &prepared{statement: st})
-	}
+	name := string(keyed(m.Name))
+	s.forgetNamed(name)
+	s.define(name, m.Text, m.OIDs)
 	return wire.AppendEmpty(nil, wire.ParseComplete)
 }
 
 // endGroup ends a group of messages of a client without an upstream, and
 // returns its transaction state.
 func (s *Session) endGroup() byte {
-	if s.ending == done {
-		s.forgetLost()
-	}
 	s.ending = none
 	return s.blockStatus()
 }

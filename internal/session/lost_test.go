@@ -22,12 +22,14 @@ func TestOnlyTheEndOfALostBlockIsTaken(t *testing.T) {
 		{"COMMIT AND CHAIN", false},
 		{"COMMIT AND NO CHAIN", true},
 		{"SELECT 1;", false},
-		{"ROLLBACK; SELECT 1", false},
+		{"; ROLLBACK", true},
+		{"SELECT 1; ROLLBACK", false},
 		{"", false},
 	}
 	for _, tt := range tests {
 		s := &Session{lost: true}
-		reply := s.queryLost(append([]byte(tt.text), 0))
+		end, _ := endOfQuery(append([]byte(tt.text), 0))
+		reply := s.queryLost(end)
 		want, status := byte(wire.ErrorResponse), wire.Failed
 		if tt.ends {
 			want, status = wire.CommandComplete, wire.Idle

@@ -67,6 +67,7 @@ func Opens[T Text](text T) (o Opening, ok bool) {
 func Ends[T Text](text T) (kind Kind, ok bool) {
 	h := head{lexer: lexer{text: view(text)}}
 	h.advance()
+	h.skipEmpty()
 	switch {
 	case h.accept("commit"), h.accept("end"):
 		kind = Commit
@@ -96,8 +97,13 @@ func (h *head) acceptAll(keywords []string) bool {
 
 // last reports whether nothing but semicolons and comments is left.
 func (h *head) last() bool {
+	h.skipEmpty()
+	return h.tok.kind == tokenEnd && h.flags&Unterminated == 0
+}
+
+// skipEmpty moves past semicolons.
+func (h *head) skipEmpty() {
 	for h.tok.kind == ';' {
 		h.advance()
 	}
-	return h.tok.kind == tokenEnd && h.flags&Unterminated == 0
 }

@@ -52,8 +52,8 @@ func TestABlockEndsWithPlainCommitAndRollback(t *testing.T) {
 	for text, want := range map[string]bool{
 		"COMMIT": true, "commit work;": true, "END": true, "end transaction": true,
 		"ROLLBACK": true, "abort": true, "ROLLBACK TRANSACTION /* x */": true,
-		"COMMIT AND NO CHAIN": true,
-		"COMMIT AND CHAIN":    false, "ROLLBACK TO a": false, "COMMIT PREPARED 'x'": false,
+		"COMMIT AND NO CHAIN": true, "; ;COMMIT;": true, ";": false,
+		"COMMIT AND CHAIN": false, "ROLLBACK TO a": false, "COMMIT PREPARED 'x'": false,
 		"COMMIT; SELECT 1": false, "": false, "COMMIT AND": false, "ROLLBACK WORK TO SAVEPOINT a": false,
 	} {
 		if _, ok := sqltext.Ends(text); ok != want {
