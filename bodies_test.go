@@ -208,7 +208,10 @@ func TestWhatTheCatalogNamesIsCalled(t *testing.T) {
 	const evil = "create function evil() returns text language plpgsql as $$begin perform set_config('role', 'pg_monitor', false); return 'x'; end$$;"
 	const judged = evil + "create domain judged as text check (evil() is not null);"
 	const held = judged + "create type held as (a judged);"
-	const find = "select concat(current_user, ' ', (select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()))"
+	const find = "select concat(current_user, ' ', (select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()), ' ', current_setting('work_mem'))"
+	const nothing = "postgres 0 4MB"
+	const truncated = "create function f() returns trigger language plpgsql as $$begin perform evil(); return null; end$$; create table p (n int primary key); create table c (n int primary key references p);"
+	const before = "create trigger t before truncate on d execute function f()"
 	const lockOperator = "create operator @@@ (function = pg_advisory_lock, leftarg = int, rightarg = int);"
 	for name, c := range map[string]struct{ made, run string }{
 		"operator":            {lockOperator, "select 1 @@@ 2"},
@@ -240,6 +243,9 @@ func TestWhatTheCatalogNamesIsCalled(t *testing.T) {
 		"result":                          {judged + "create function f() returns judged language plpgsql as 'begin return 1; end'", "select f()"},
 		"out":                             {judged + "create function f(out a judged, out b int) language plpgsql as 'begin a := 1; end'", "select f()"},
 		"columns":                         {held + "create function f() returns table (a held) language plpgsql as 'begin a := row(1); return next; end'", "select f()"},
+		"truncate":                        {evil + truncated + "create table d (n int references c); " + before, "truncate p cascade"},
+		"truncate, at once":               {evil + truncated + "alter table c rename to d; " + before, "truncate table only p restart identity cascade"},
+		"truncate in a function":          {evil + truncated + "alter table c rename to d; " + before + "; create function g() returns int language plpgsql as $$begin truncate p cascade; return 1; end$$", "select g()"},
 		"check of another":                {judged + "create domain d as text check (value::judged is not null)", "select 'x'::d"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -248,11 +254,15 @@ func TestWhatTheCatalogNamesIsCalled(t *testing.T) {
 			testpg.Exec(t, url, c.made)
 			g := open(t, url, poolOf(2)) // of which only one connection is open when the other client comes
 			one, other := g.connect(t), g.connect(t)
-			forms["prepared"](t, one, c.run)
-			if got := answers(t, other, find); got != "postgres 0" {
+			form := "prepared"
+			if strings.HasPrefix(c.run, "truncate") {
+				form = "simple"
+			}
+			forms[form](t, one, c.run)
+			if got := answers(t, other, find); got != nothing {
 				t.Errorf("the other client finds %q", got)
 			}
-			if got := answers(t, one, find); got == "postgres 0" {
+			if got := answers(t, one, find); got == nothing {
 				t.Error("the client has lost what it did")
 			}
 		})
