@@ -107,3 +107,32 @@ func heard(t testing.TB, r *raw, write []pgproto3.FrontendMessage) string {
 	}
 	return r.transcript(t, groups)
 }
+
+// TestAGroupBehindAnotherGoesOn has a client send ahead: in its second group, behind a
+// Flush, it binds a statement of which weir asks first whether it is current. Whether the
+// answers to both come in one piece is up to PostgreSQL.
+func TestAGroupBehindAnotherGoesOn(t *testing.T) {
+	t.Parallel()
+	upstream := database(t)
+	testpg.Exec(t, upstream, "create table rows (id serial, n int); create table three as values (1), (2), (3)")
+	g := open(t, upstream, poolOf(1))
+	other, r := g.raw(t), g.raw(t)
+	const insert = "insert into rows (n) values (1)"
+	portal := &pgproto3.Execute{Portal: "p", MaxRows: 1}
+	ahead := slices.Concat(simple("select 1"),
+		[]pgproto3.FrontendMessage{&pgproto3.Parse{Query: "table three"}, &pgproto3.Bind{DestinationPortal: "p"}, portal, &pgproto3.Flush{}},
+		[]pgproto3.FrontendMessage{&pgproto3.Bind{PreparedStatement: "s0"}, &pgproto3.Execute{}, portal, &pgproto3.Sync{}})
+	for range 8 {
+		other.send(t, slices.Concat(groupNamed("w", insert), simple("deallocate w"))...)
+		other.transcript(t, 2)
+		r.send(t, prepareNamed("s0", insert)...)
+		r.transcript(t, 1)
+		r.send(t, ahead...)
+		if got, want := r.transcript(t, 2), "T D C Z(I) 1 2 D 2 C D Z(I)"; got != want {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+		r.send(t, slices.Concat(simple("discard all"), simple("select 1"))...)
+		r.transcript(t, 2)
+	}
+	g.balanced(t)
+}

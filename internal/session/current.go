@@ -64,7 +64,7 @@ func (x *exchange) current(st *statement, p *prepared, size int) (now *statement
 		return st, false, false
 	case !x.inBlock() && len(x.s.opening) == 0:
 		x.checks = checks{at: x.s.env.dictionary.clock.Load(), holds: true}
-		x.synced = x.synced || x.due.empty() // only Parses that weir has answered came in between
+		x.synced = x.synced || x.due.empty() && !x.answering // only Parses that weir has answered came in between
 		return st, true, false
 	case x.due.empty():
 		x.askAbout(st)
