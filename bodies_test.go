@@ -60,6 +60,10 @@ create function placed_by(s text) returns int language plpgsql as $$begin perfor
 create function harmless(n int) returns int language plpgsql as $$begin -- set role bob
 	update watched set n = 1 where false; return n; end$$;
 create function local(n int) returns int language plpgsql as $$begin perform set_config('app.tenant', 'a', true); set local work_mem = '7MB'; return n; end$$;
+create view knobs as select name as knob, setting as turned from pg_settings;
+create table turned (n text); create rule r as on insert to turned do also update knobs set turned = new.n where knob = 'work_mem';
+create function turns() returns int language plpgsql as $$begin update public."knobs" set turned = '7MB' where knob = 'work_mem'; return 1; end$$;
+create function turns_quoted() returns int language sql as $$update pg_catalog."pg_settings" set setting = '7MB' where name = 'work_mem'; select 1$$;
 `
 
 // What a body leaves behind reaches nobody else, although no text shows it.
@@ -68,6 +72,7 @@ func TestBodiesLeaveNothingToOthers(t *testing.T) {
 	url := database(t)
 	testpg.Exec(t, url, routines)
 	const tenant, user, lock = "select coalesce(current_setting('app.tenant', true), '')", "select current_user::text", "select pg_try_advisory_xact_lock(7)::text"
+	const memory = "select current_setting('work_mem')"
 	const foo = "select exists (select from pg_class where relname = 'foo' and relnamespace = pg_my_temp_schema())::text"
 	for name, c := range map[string]struct {
 		run, find   string
@@ -122,6 +127,10 @@ func TestBodiesLeaveNothingToOthers(t *testing.T) {
 		"path, another function":  {"select placed_by('pg_temp')", foo, "true", "false"},
 		"path, function's own":    {"select placed_there()", foo, "true", "false"},
 		"path, statement before":  {"begin; select set_path('pg_temp'); create table foo (n int); commit", foo, "true", "false"},
+		"settings in a view":      {"update knobs set turned = '7MB' where knob = 'work_mem'", memory, "7MB", "4MB"},
+		"settings in a rule":      {"insert into turned values ('7MB')", memory, "7MB", "4MB"},
+		"settings in a function":  {"select turns()", memory, "7MB", "4MB"},
+		"settings, quoted":        {"select turns_quoted()", memory, "7MB", "4MB"},
 		"harmless":                {"select harmless(1)", tenant, "", ""},
 		"for the transaction":     {"select local(1)", tenant, "", ""},
 		"made just now":           {"create function pg_temp.now() returns void language plpgsql as $$begin set role pg_monitor; end$$; select pg_temp.now()", user, "pg_monitor", "postgres"},
@@ -246,6 +255,7 @@ func TestWhatTheCatalogNamesIsCalled(t *testing.T) {
 		"truncate":                        {evil + truncated + "create table d (n int references c); " + before, "truncate p cascade"},
 		"truncate, at once":               {evil + truncated + "alter table c rename to d; " + before, "truncate table only p restart identity cascade"},
 		"truncate in a function":          {evil + truncated + "alter table c rename to d; " + before + "; create function g() returns int language plpgsql as $$begin truncate p cascade; return 1; end$$", "select g()"},
+		"settings, name given":            {"create function f(n text) returns int language plpgsql as $$begin execute format('update %I set setting = %L where name = %L', n, '7MB', 'work_mem'); return 1; end$$", "select f('pg_settings')"},
 		"check of another":                {judged + "create domain d as text check (value::judged is not null)", "select 'x'::d"},
 	} {
 		t.Run(name, func(t *testing.T) {

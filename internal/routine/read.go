@@ -28,13 +28,20 @@ func Read(language, body string) Code {
 	if !ok {
 		r.code.Leaves |= Unknowable
 	}
+	given := false
 	for i := range list {
-		if list[i].Name == trigger {
+		switch list[i].Name {
+		case hidden:
+			given = true
+		case trigger:
 			list[i].Name = hidden
 		}
 	}
 	for i := range list {
 		r.element(i)
+	}
+	if r.seen["update"] && (given || r.seen["pg_settings"]) {
+		r.code.Leaves |= Sets // UPDATE pg_settings is a spelling of SET
 	}
 	for _, name := range Operators(body) {
 		if r.seen[name] = true; name == Any {
@@ -186,10 +193,6 @@ func (r *reader) keyword(i int, word string) {
 		}
 	case "notify":
 		r.code.Leaves |= Notifies
-	case "pg_settings":
-		if r.seen["update"] {
-			r.code.Leaves |= Sets
-		}
 	case "copy":
 		r.code.Leaves |= Outside // to a file or a program
 	case "execute":
