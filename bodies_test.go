@@ -256,6 +256,14 @@ func TestWhatTheCatalogNamesIsCalled(t *testing.T) {
 		"truncate, at once":               {evil + truncated + "alter table c rename to d; " + before, "truncate table only p restart identity cascade"},
 		"truncate in a function":          {evil + truncated + "alter table c rename to d; " + before + "; create function g() returns int language plpgsql as $$begin truncate p cascade; return 1; end$$", "select g()"},
 		"settings, name given":            {"create function f(n text) returns int language plpgsql as $$begin execute format('update %I set setting = %L where name = %L', n, '7MB', 'work_mem'); return 1; end$$", "select f('pg_settings')"},
+		"input of a record":               {held, "select record_in('(x)', 'held'::regtype, -1)::text"},
+		"input of an array":               {judged, "select array_in('{x}', 'judged'::regtype, -1)::text"},
+		"input, oid":                      {held, "select pg_catalog . \"record_in\"('(x)', ('he' || 'ld')::regtype, -1)::text"},
+		"input of a domain":               {judged, "select domain_in('x', 'judged'::regtype, -1) is not null"},
+		"input of a range":                {judged + "create type r as range (subtype = judged)", "select range_in('[x,y]', 'r'::regtype, -1)::text"},
+		"input of a multirange":           {judged + "create type r as range (subtype = judged, multirange_type_name = mr)", "select multirange_in('{[x,y]}', 'mr'::regtype, -1)::text"},
+		"input in a function":             {held + "create function f(t text) returns text language plpgsql as $$begin return record_in('(x)', t::regtype, -1)::text; end$$", "select f('held')"},
+		"input in a view":                 {held + "create table n (n text); insert into n values ('held'); create view v as select record_in('(x)', n::regtype, -1)::text as n from n", "select * from v"},
 		"check of another":                {judged + "create domain d as text check (value::judged is not null)", "select 'x'::d"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -326,6 +334,13 @@ func TestTypesOfParametersRunWhatTheyCall(t *testing.T) {
 			_ = one.Close()
 			_ = other.Close(bounded(t))
 		}
+	}
+	one, other := g.raw(t), g.connect(t)
+	held := answers(t, other, "select 'held'::regtype::oid::text")
+	one.send(t, &pgproto3.FunctionCall{Function: 2290, ArgFormatCodes: []uint16{0}, Arguments: [][]byte{[]byte("(x)"), []byte(held), []byte("-1")}}) // record_in
+	one.transcript(t, 1)
+	if got := answers(t, other, "select current_user::text"); got != "postgres" {
+		t.Errorf("after a FunctionCall of record_in the other client is %s", got)
 	}
 }
 

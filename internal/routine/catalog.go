@@ -152,6 +152,9 @@ func (b *Builder) init() {
 // Catalog returns what was noted, with what everything leaves that it calls.
 func (b *Builder) Catalog() *Catalog {
 	b.init()
+	for _, name := range typed {
+		b.own[name] = b.own[name].With(Effect{Leaves: Anything})
+	}
 	var foreign Effect
 	for name, e := range b.own {
 		if !isASCII(name) {

@@ -143,6 +143,14 @@ var runsText = map[string]bool{
 	"crosstab": true, "crosstab2": true, "crosstab3": true, "crosstab4": true, "crosstabn": true, "connectby": true, "xpath_table": true,
 }
 
+// typed are PostgreSQL's functions that make values of a type which they are given by
+// its oid or its name, and so run whatever that calls.
+var typed = []string{
+	"array_in", "array_recv", "record_in", "record_recv", "domain_in", "domain_recv",
+	"range_in", "range_recv", "multirange_in", "multirange_recv",
+	"pg_input_is_valid", "pg_input_error_info", "pg_restore_attribute_stats",
+}
+
 // keyword takes in a word without quotes.
 func (r *reader) keyword(i int, word string) {
 	switch word {
@@ -441,9 +449,9 @@ func ShowsText(name string) bool {
 }
 
 // Stateful returns the names of PostgreSQL's functions of which a call leaves
-// something behind.
+// something behind, or may do so.
 func Stateful() []string {
-	names := []string{"set_config"}
+	names := append([]string{"set_config"}, typed...)
 	for name := range functions {
 		names = append(names, name)
 	}

@@ -43,6 +43,7 @@ var stateful = func() map[uint32]bool {
 		{2923, 2924, 2925, 2926, 2927, 2928, 2929, 2930}, // tables, queries and cursors to XML
 		{2933, 2934, 2935, 2936, 2937, 2938},             // schemas and databases to XML
 		{3684, 3685, 3689, 3690},                         // ts_rewrite, ts_stat
+		{750, 2290, 2597, 3834, 4231, 6210, 6211, 6363},  // array_in and others that are given a type
 	} {
 		for _, oid := range oids {
 			m[oid] = true

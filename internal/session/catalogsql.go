@@ -134,7 +134,7 @@ var callersQuery = `WITH RECURSIVE own AS MATERIALIZED (SELECT oid, proname FROM
 	` UNION SELECT op.name, fn.proname FROM op, unnest(ARRAY[op.oprcode, op.oprrest, op.oprjoin]) f JOIN beyond fn ON fn.oid = f` +
 	` UNION SELECT op.name, other.name FROM op, unnest(ARRAY[op.oprcom, op.oprnegate]) f JOIN op other ON other.oid = f WHERE op.oid >= 16384 OR other.oid >= 16384` +
 	` UNION SELECT p.proname, fn.proname FROM pg_aggregate a JOIN pg_proc p ON p.oid = a.aggfnoid, unnest(ARRAY[a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn]) f JOIN beyond fn ON fn.oid = f` +
-	` UNION SELECT t.typname, fn.proname FROM pg_type t, unnest(ARRAY[t.typinput, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout, t.typanalyze, t.typsubscript]) f JOIN beyond fn ON fn.oid = f` +
+	` UNION SELECT t.typname, fn.proname FROM pg_type t, unnest(ARRAY[t.typinput, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout, t.typanalyze, t.typsubscript]) f JOIN beyond fn ON fn.oid = f AND f >= 16384` +
 	` UNION SELECT t.typname, fn.proname FROM pg_range r JOIN pg_type t ON t.oid IN (r.rngtypid, r.rngmultitypid) JOIN fn ON fn.oid IN (r.rngcanonical, r.rngsubdiff)` +
 	` UNION SELECT p.proname, fn.proname FROM pg_proc p JOIN beyond fn ON fn.oid = p.prosupport` +
 	` UNION SELECT E'\002', fn.proname FROM fn WHERE fn.oid IN (SELECT castfunc FROM pg_cast UNION SELECT amproc FROM pg_amproc` +
