@@ -221,6 +221,7 @@ func TestWhatTheCatalogNamesIsCalled(t *testing.T) {
 	const nothing = "postgres 0 4MB"
 	const truncated = "create function f() returns trigger language plpgsql as $$begin perform evil(); return null; end$$; create table p (n int primary key); create table c (n int primary key references p);"
 	const before = "create trigger t before truncate on d execute function f()"
+	const keyed = "create function f(n int) returns int language plpgsql immutable as $$begin perform set_config('role', 'pg_monitor', false); return n; end$$; create table p (n int) partition by list (f(n));"
 	const lockOperator = "create operator @@@ (function = pg_advisory_lock, leftarg = int, rightarg = int);"
 	for name, c := range map[string]struct{ made, run string }{
 		"operator":            {lockOperator, "select 1 @@@ 2"},
@@ -264,6 +265,8 @@ func TestWhatTheCatalogNamesIsCalled(t *testing.T) {
 		"input of a multirange":           {judged + "create type r as range (subtype = judged, multirange_type_name = mr)", "select multirange_in('{[x,y]}', 'mr'::regtype, -1)::text"},
 		"input in a function":             {held + "create function f(t text) returns text language plpgsql as $$begin return record_in('(x)', t::regtype, -1)::text; end$$", "select f('held')"},
 		"input in a view":                 {held + "create table n (n text); insert into n values ('held'); create view v as select record_in('(x)', n::regtype, -1)::text as n from n", "select * from v"},
+		"partition's key":                 {keyed + "create table p1 partition of p for values in (1)", "insert into p1 values (1)"},
+		"partition's key, deep":           {keyed + "create table p1 partition of p for values in (1) partition by list (n); create table p2 partition of p1 default", "insert into p2 values (1)"},
 		"check of another":                {judged + "create domain d as text check (value::judged is not null)", "select 'x'::d"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -156,6 +156,8 @@ var callersQuery = `WITH RECURSIVE own AS MATERIALIZED (SELECT oid, proname FROM
 	` WHERE d.classid = 'pg_rewrite'::regclass AND d.objid >= 16384 AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class` +
 	` UNION SELECT c.relname, p.proname FROM pg_foreign_table f JOIN pg_class c ON c.oid = f.ftrelid JOIN pg_foreign_server s ON s.oid = f.ftserver JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw JOIN pg_proc p ON p.oid = w.fdwhandler` +
 	` UNION SELECT p.relname, c.relname FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent JOIN pg_class c ON c.oid = i.inhrelid` +
+	// A partition checks that a row is its own by the key of the table that it is of.
+	` UNION SELECT c.relname, p.relname FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent JOIN pg_class c ON c.oid = i.inhrelid WHERE c.relispartition` +
 	` UNION SELECT p.relname, c.relname FROM pg_constraint k JOIN pg_class p ON p.oid = k.confrelid JOIN pg_class c ON c.oid = k.conrelid WHERE k.contype = 'f' AND (k.confdeltype NOT IN ('a', 'r') OR k.confupdtype NOT IN ('a', 'r'))` +
 	// TRUNCATE … CASCADE leads to whatever refers to a table, by however many steps.
 	` UNION SELECT 'truncate', c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE NOT t.tgisinternal AND t.tgtype & 32 <> 0` +
