@@ -197,7 +197,7 @@ func TestBodiesThatChangeAreReadAgain(t *testing.T) {
 	t.Parallel()
 	url := database(t)
 	testpg.Exec(t, url, "create function f() returns void language sql as ''")
-	g := open(t, url, poolOf(2))
+	g := open(t, url, poolOf(4))
 	one, two := g.connect(t), g.connect(t)
 	must(t, one, "select f()")
 	g.pins(t, 0)
@@ -208,6 +208,10 @@ func TestBodiesThatChangeAreReadAgain(t *testing.T) {
 	g.pins(t, 0)
 	must(t, two, "begin; create or replace function f() returns void language plpgsql as $$begin perform setseed(0.5); end$$; select f(); commit")
 	g.pins(t, 1)
+	must(t, one, "begin; create function calls() returns void language sql as 'select f()'")
+	must(t, one, "select calls()")
+	must(t, one, "commit")
+	g.pins(t, 2)
 }
 
 // Whatever the catalog names a function in calls it, and so does whatever is made of

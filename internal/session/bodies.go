@@ -117,24 +117,6 @@ func bodiesOf(list []sqltext.Element) (language string, bodies []string) {
 	return language, bodies
 }
 
-// routinesIn returns what the routines may leave behind that a text makes: they can
-// be called before anybody sees them in the catalog.
-func routinesIn(text []byte) (made routine.Effect) {
-	list, ok := sqltext.Elements(text)
-	if !ok {
-		made.Leaves |= routine.Unknowable
-	}
-	for i := range list {
-		if list[i].Name == "create" && !list[i].Quoted {
-			language, bodies := bodiesOf(list[i+1:])
-			for _, body := range bodies {
-				made = made.With(routine.Read(language, body).Effect)
-			}
-		}
-	}
-	return made.With(routine.Read("sql", string(text)).Effect)
-}
-
 // plainly are the kinds of statements that run nothing of the database's own.
 const plainly = 1<<sqltext.Empty | 1<<sqltext.Begin | 1<<sqltext.Rollback | 1<<sqltext.RollbackTo |
 	1<<sqltext.Savepoint | 1<<sqltext.Release | 1<<sqltext.SetTransaction | 1<<sqltext.Set | 1<<sqltext.SetLocal |
@@ -149,7 +131,7 @@ const defining = 1<<sqltext.DDL | 1<<sqltext.CreateRoutine | 1<<sqltext.CreateTe
 // of a type that was made after the catalog was read.
 func (x *exchange) lately(e *effect) bool {
 	c := &x.pool().catalog
-	return x.defines || x.aged || e.newest > c.newest.Load() || c.schema.Load() != x.s.env.dictionary.defined.Load()
+	return x.defines || x.aged || e.newest > c.newest.Load() || c.schema.Load() != x.s.env.dictionary.defined.Count()
 }
 
 // native reports whether names in the client's texts are the bytes that they are in the
@@ -175,8 +157,10 @@ func (x *exchange) withRoutines(e *effect, text []byte) *effect {
 		words = append(words, routine.Any)
 	}
 	calls := c.Lookup(words, e.kinds&defining != 0, x.up.native())
+	made := e.made.With(calls).With(c.Lookup(e.made.Names, false, x.up.native()))
 	if !ok || x.lately(e) {
 		calls = calls.With(routine.Effect{Leaves: routine.Sets | routine.Objects | routine.Texts}).With(x.made)
+		calls = calls.With(x.s.env.dictionary.defined.Since(x.pool().catalog.schema.Load()))
 	}
 	if calls = c.Resolved(calls); !calls.Empty() {
 		more.addRoutine(calls)
@@ -184,6 +168,9 @@ func (x *exchange) withRoutines(e *effect, text []byte) *effect {
 			more.parsing = &effect{uses: true}
 			more.parsing.addRoutine(calls)
 		}
+	}
+	if more.defines {
+		more.made.Effect = made
 	}
 	return &more
 }

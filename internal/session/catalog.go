@@ -72,7 +72,7 @@ func (x *exchange) catalogStale() bool {
 	if x.s.pin != nil && x.synced && x.status == wire.Idle {
 		x.ages(time.Now()) // it has its upstream for longer than a transaction
 	}
-	return (x.aged || c.schema.Load() != x.s.env.dictionary.defined.Load()) && (x.between() || x.onlyAhead()) && !c.busy.Load() && !x.pool().sessionMode()
+	return (x.aged || c.schema.Load() != x.s.env.dictionary.defined.Count()) && (x.between() || x.onlyAhead()) && !c.busy.Load() && !x.pool().sessionMode()
 }
 
 // ages notes whether the pool's catalog is too old for the first statement on an
@@ -96,7 +96,7 @@ func (x *exchange) readCatalog() {
 		return
 	}
 	defer c.busy.Store(false)
-	began, schema := time.Now(), x.s.env.dictionary.defined.Load()
+	began, schema := time.Now(), x.s.env.dictionary.defined.Count()
 	err := x.refreshCatalog(c)
 	switch {
 	case x.up == nil:

@@ -50,10 +50,10 @@ type effect struct {
 	defaults  []string // settings that get their defaults out of sight, or "all"
 	nulls     []string // those that may, by a value; "" is any; see routine.Effect
 
-	calls   []string       // names that code in it mentions, beside its own
-	newest  uint32         // the highest oid of the types of its parameters that did not come with PostgreSQL
-	parsing *effect        // what its Parse may leave behind, beyond what the text shows; see analysed
-	made    routine.Effect // what routines leave that it makes
+	calls   []string     // names that code in it mentions, beside its own
+	newest  uint32       // the highest oid of the types of its parameters that did not come with PostgreSQL
+	parsing *effect      // what its Parse may leave behind, beyond what the text shows; see analysed
+	made    routine.Code // what routines leave and call that it makes
 
 	mentions     []sqltext.Mention // the prepared statements that it names
 	anyStatement bool              // it may run prepared statements whose names it makes up
@@ -134,9 +134,9 @@ func effectOf(text []byte, r quoting) effect {
 		e.addCode(routine.Read("sql", string(text)))
 	}
 	if sum.Kinds.Has(sqltext.CreateRoutine) {
-		e.made = routinesIn(text)
+		e.made = routine.Read("sql", string(text)) // it may be called before it is in the catalog
 		if sum.Count > 1 {
-			e.addRoutine(e.made) // it may be called in the same text
+			e.addCode(e.made) // it may be called in the same text
 		}
 	}
 	return e

@@ -29,7 +29,7 @@ func (x *exchange) leaves(e *effect) {
 	x.changes.hidden = append(x.changes.hidden, e.hidden...)
 	x.guards(e)
 	x.changes.anybody = x.changes.anybody || e.anybody
-	x.made, x.defines = x.made.With(e.made), x.defines || e.defines
+	x.made, x.defines = x.made.With(e.made.Effect), x.defines || e.defines
 	x.noteListening(e)
 	if e.vacates != nil {
 		x.vacate(e.vacates)
@@ -53,8 +53,8 @@ func (e *effect) redefines() bool { return e.kinds&redefining != 0 || e.into }
 // there are, or what calls them.
 func (x *exchange) defined() {
 	if x.defines && x.status == wire.Idle {
+		x.s.env.dictionary.defined.Add(x.made)
 		x.defines, x.made = false, routine.Effect{}
-		x.s.env.dictionary.defined.Add(1)
 	}
 }
 

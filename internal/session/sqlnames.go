@@ -75,7 +75,7 @@ func (e *effect) join(o *effect) {
 	e.into, e.reverts, e.shows = e.into || o.into, e.reverts || o.reverts, e.shows || o.shows
 	e.configs = slices.Concat(e.configs, o.configs)
 	e.defaults, e.nulls = slices.Concat(e.defaults, o.defaults), slices.Concat(e.nulls, o.nulls)
-	e.calls, e.made = slices.Concat(e.calls, o.calls), e.made.With(o.made)
+	e.calls, e.made.Effect = slices.Concat(e.calls, o.calls), e.made.With(o.made.Effect)
 	e.mentions, e.anyStatement = slices.Concat(e.mentions, o.mentions), e.anyStatement || o.anyStatement
 }
 

@@ -97,9 +97,8 @@ type Dictionary struct {
 
 	held  atomic.Int64 // bytes of the statements that clients have; changed under mu
 	limit atomic.Int64 // on held
-	// defined counts those of them after which the catalogs of pools may be out of
-	// date.
-	defined atomic.Uint64
+	// defined has those of them after which the catalogs of pools may be out of date.
+	defined routine.History
 
 	mu       sync.Mutex
 	entries  map[uint64][]*statement // guarded by mu; by hash

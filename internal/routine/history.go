@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package routine
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// mostMade bounds the definitions that a history remembers.
+const mostMade = 256
+
+// History counts definitions, and remembers what the latest of them may have others
+// leave behind: a catalog that was read before one does not know of it. The zero value
+// is empty.
+type History struct {
+	count atomic.Uint64
+
+	mu   sync.Mutex
+	made []definition // guarded by mu; those that leave something
+	lost uint64       // guarded by mu; the number of the latest that is forgotten
+}
+
+// definition is what was defined, or several that leave the same.
+type definition struct {
+	last   uint64
+	effect Effect
+}
+
+// Count returns how many definitions there were.
+func (h *History) Count() uint64 { return h.count.Load() }
+
+// Add notes a definition with what is left by whoever calls what it has made.
+func (h *History) Add(e Effect) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := h.count.Load() + 1
+	if last := len(h.made) - 1; last >= 0 && h.made[last].effect.With(e).equal(h.made[last].effect) && !e.Empty() {
+		h.made[last].last = n
+	} else if !e.Empty() {
+		h.made = append(h.made, definition{n, e})
+	}
+	if len(h.made) > mostMade {
+		h.lost, h.made = h.made[0].last, append([]definition(nil), h.made[1:]...)
+	}
+	h.count.Store(n)
+}
+
+// Since returns what is left by whoever calls what was made after the first n
+// definitions. Of what is forgotten nothing is known.
+func (h *History) Since(n uint64) (e Effect) {
+	if n == h.Count() {
+		return e
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if n < h.lost {
+		e.Leaves |= Unknowable
+	}
+	for _, d := range h.made {
+		if d.last > n {
+			e = e.With(d.effect)
+		}
+	}
+	return e
+}
