@@ -19,6 +19,7 @@ var solitary = []string{
 	"vacuum t", "vacuum (analyze) t", "reindex table concurrently t", "reindex database", "cluster",
 	"create index concurrently if not exists on_as on t ((n::text))", "drop index concurrently if exists on_as",
 	"create tablespace nowhere location '/no/such/place'", "drop subscription if exists nobodys",
+	"commit prepared 'none'", "rollback prepared 'none'", "drop database if exists nobodys",
 	"discard all",
 }
 
@@ -70,5 +71,28 @@ func TestStatementsThatNeedATransactionOfTheirOwnGetIt(t *testing.T) {
 			}
 		}
 		_ = through.Close()
+	}
+}
+
+// TestNothingGoesAheadOfWhatNeedsATransactionOfItsOwn prepares and runs such statements in
+// one group, where a cast that any statement may call may have reset what the client's
+// login asked for.
+func TestNothingGoesAheadOfWhatNeedsATransactionOfItsOwn(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	testpg.Exec(t, url, "create table t (n int primary key); cluster t using t_pkey;"+
+		"create function f(t) returns text language plpgsql as 'begin execute $1.n; return 1; end'; create cast (t as text) with function f(t)")
+	g, alone := open(t, url, poolOf(2)), rawDirect(t, url)
+	through := g.raw(t, "datestyle=German", "timezone=Asia/Tokyo")
+	for i, sql := range solitary {
+		group := []pgproto3.FrontendMessage{
+			&pgproto3.Parse{Name: strconv.Itoa(i), Query: sql}, &pgproto3.Bind{PreparedStatement: strconv.Itoa(i)}, &pgproto3.Describe{ObjectType: 'P'}, &pgproto3.Execute{}, &pgproto3.Sync{},
+		}
+		alone.send(t, group...)
+		want := alone.transcript(t, 1) // first: two could block each other
+		through.send(t, group...)
+		if got := through.transcript(t, 1); got != want {
+			t.Errorf("%s: got %s, want %s", sql, got, want)
+		}
 	}
 }

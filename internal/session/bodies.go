@@ -164,7 +164,7 @@ func (x *exchange) withRoutines(e *effect, text []byte) *effect {
 	}
 	if calls = c.Resolved(calls); !calls.Empty() {
 		more.addRoutine(calls)
-		if calls.Leaves&^routine.Texts != 0 {
+		if calls.Leaves&^routine.Texts != 0 && !postpones(e.kinds, text) {
 			more.parsing = &effect{uses: true}
 			more.parsing.addRoutine(calls)
 		}

@@ -184,25 +184,26 @@ func (x *exchange) replaceUnnamed(st, own *statement) {
 	x.s.setUnnamed(own)
 }
 
-// postponed are the kinds of statements that PostgreSQL analyses when they run, and not
-// when they are prepared: it keeps what its grammar has read of them. Many of these may
-// not share a transaction with anything, not even with weir's own commands in their
-// group: VACUUM, CREATE INDEX CONCURRENTLY (PostgreSQL: analyze.c,
-// stmt_requires_parse_analysis; xact.c, PreventInTransactionBlock).
-const postponed = 1<<sqltext.Ordinary | 1<<sqltext.Prepare | 1<<sqltext.Execute | 1<<sqltext.SetConstraints |
+// postponed are the kinds of statements that PostgreSQL analyses when they run, if at all,
+// and not when they are prepared. Many may not share a transaction with anything, not even
+// with weir's own commands in their group: VACUUM, COMMIT PREPARED, CREATE INDEX CONCURRENTLY
+// (PostgreSQL: analyze.c, stmt_requires_parse_analysis; xact.c, PreventInTransactionBlock).
+const postponed = unaffected | 1<<sqltext.Ordinary | 1<<sqltext.Prepare | 1<<sqltext.Execute | 1<<sqltext.SetConstraints |
 	1<<sqltext.Lock | 1<<sqltext.Copy | 1<<sqltext.Do | 1<<sqltext.CreateRoutine | 1<<sqltext.CreateDatabase |
 	1<<sqltext.AlterDatabase | 1<<sqltext.DropDatabase | 1<<sqltext.CreateTemp | 1<<sqltext.DDL
 
-// postponed reports whether the settings of the moment at which a statement is prepared
-// make no difference to it. CREATE TABLE AS is analysed at once, with its query.
-func (s *statement) postponed() bool {
-	if postponed&(1<<s.kind) == 0 || hinges(sqltext.Scan(s.Text).Flags) != 0 {
+// postponed reports whether settings make no difference to it when it is prepared.
+func (s *statement) postponed() bool { return postpones(1<<s.kind, s.Text) }
+
+// postpones is that of a text. CREATE TABLE AS is analysed at once, with its query.
+func postpones[T sqltext.Text](kinds sqltext.Kinds, text T) bool {
+	if kinds&^postponed != 0 || hinges(sqltext.Scan(text).Flags) != 0 {
 		return false
 	}
-	if s.kind != sqltext.DDL && s.kind != sqltext.CreateTemp {
+	if kinds&(1<<sqltext.DDL|1<<sqltext.CreateTemp) == 0 {
 		return true
 	}
-	words, ok := sqltext.Words(s.Text)
+	words, ok := sqltext.Words(text)
 	has := func(word string) bool { return slices.Contains(words, word) }
 	return ok && (!has("as") || !has("table") && !has("materialized"))
 }
