@@ -89,7 +89,8 @@ func (p *Pool) catalogOld(now time.Time) bool {
 // ageCatalog has the catalog be as old as it may get: it is read again before it is used.
 func (p *Pool) ageCatalog() { p.catalog.next.Store(1) }
 
-// readCatalog looks at the pool's catalog, and reads what is new in it.
+// readCatalog looks at the pool's catalog, and reads what is new in it. That is done once
+// for a request: what others define meanwhile is allowed for, see lately.
 func (x *exchange) readCatalog() {
 	c := &x.pool().catalog
 	if c.busy.Swap(true) {
@@ -107,7 +108,7 @@ func (x *exchange) readCatalog() {
 		c.current.Store(routine.Everything())
 		c.whole.Store(nil)
 	}
-	x.aged = false
+	x.aged, x.meter.looked = false, true
 	c.schema.Store(schema)
 	c.next.Store(time.Now().Add(max(catalogEvery, catalogShare*time.Since(began))).UnixNano())
 }

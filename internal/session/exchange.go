@@ -108,7 +108,7 @@ func (x *exchange) run() {
 			x.refuse(&farewell)
 		case x.up != nil && x.changes.touched && x.between():
 			x.learn()
-		case x.up != nil && x.finished() && x.catalogDue():
+		case x.up != nil && x.finished() && !x.meter.looked && x.catalogDue():
 			x.readCatalog()
 		case x.up != nil && x.finished():
 			if x.clearNames() {

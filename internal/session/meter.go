@@ -16,6 +16,7 @@ type meter struct {
 	asked    time.Time // when the present query was sent; zero before the first
 	answered time.Time // when the last one was
 	quiet    stillness // what a sweep saw of a client that owes its next message
+	looked   bool      // the pool's catalog was looked at since the last query was sent
 
 	queries, bytesIn, bytesOut uint64
 }

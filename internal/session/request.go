@@ -69,7 +69,7 @@ func (x *exchange) request(typ byte, size int) bool {
 		return true // refused, and answered
 	case x.synced && x.status == wire.Idle && (x.changes.touched || !x.fits()) && !x.bringAgain():
 		return x.s.refused != nil && x.acquire(typ, size) // refused; lost, it asks for another
-	case x.catalogStale():
+	case !x.meter.looked && x.catalogStale():
 		if x.calm() {
 			x.readCatalog()
 		}
@@ -158,7 +158,7 @@ func (x *exchange) send() {
 	if !x.synced {
 		return
 	}
-	x.synced = false
+	x.synced, x.meter.looked = false, false
 	x.mark()
 	if len(x.s.opening) > 0 {
 		x.open()
