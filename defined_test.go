@@ -125,3 +125,82 @@ func TestWhatOthersMakeJustNowLeavesNothingToThird(t *testing.T) {
 		}
 	}
 }
+
+// Event triggers are called by whatever defines something, also by bodies.
+func TestEventTriggersLeaveNothingToOthers(t *testing.T) {
+	t.Parallel()
+	const made = `create table gt (n int); create materialized view mv as select 1 as n; create table watched (n int);
+create function creates(n text) returns int language plpgsql as $$begin execute format('create table %I (n int)', n); return 1; end$$;
+create function grants() returns int language plpgsql as $$begin grant select on gt to public; return 1; end$$;
+create function revokes() returns int language sql as 'revoke select on gt from public; select 1';
+create function comments() returns int language plpgsql as $$begin comment on table gt is 'x'; return 1; end$$;
+create function refreshes() returns int language plpgsql as $$begin refresh materialized view mv; return 1; end$$;
+create function dynamic(n text) returns int language plpgsql as $$begin execute format('comment on table %I is ''y''', n); return 1; end$$;
+create function outer_() returns int language sql as 'select grants()';
+create procedure proc() language plpgsql as $$begin grant select on gt to public; end$$;
+create function fires() returns trigger language plpgsql as $$begin comment on table gt is 'z'; return new; end$$;
+create trigger t before insert on watched for each row execute function fires();
+create function tag() returns event_trigger language plpgsql as $$begin perform set_config('audit.tag', tg_tag, false); end$$;
+create event trigger et on ddl_command_end execute function tag();`
+	alone, url := database(t), database(t)
+	testpg.Exec(t, alone, made)
+	testpg.Exec(t, url, made)
+	for name, texts := range map[string]string{
+		"select into":      "select 1 as a into i%",
+		"with, into":       "with x as (select 1 as a) select * into w% from x",
+		"into, insert":     "select 1 insert into j%",
+		"block, comment":   "do $$begin comment on table gt is 'x'; end$$",
+		"block, create":    "do $$begin create table d% (n int); end$$",
+		"block, calls":     "do $$begin perform grants(); end$$",
+		"procedure":        "call proc()",
+		"grant":            "select grants()",
+		"revoke":           "select revokes()",
+		"comment":          "select comments()",
+		"refresh":          "select refreshes()",
+		"create":           "select creates('c%')",
+		"comment, dynamic": "select dynamic('gt')",
+		"through another":  "select outer_()",
+		"trigger":          "insert into watched values (1)",
+		"made just now":    "begin|create function n%() returns int language plpgsql as $$begin grant select on gt to public; return 1; end$$|select n%()|commit",
+		"prepared by SQL":  "prepare p as select grants()|execute p|deallocate p",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			leavesNothing(t, url, alone, texts, "select coalesce(current_setting('audit.tag', true), '')")
+		})
+	}
+}
+
+// Whatever makes a table where the search_path begins with pg_temp makes a temporary one.
+func TestTablesOfQueriesAreTemporaryWhereThePathSaysSo(t *testing.T) {
+	t.Parallel()
+	alone, url := database(t), database(t)
+	g := open(t, url, poolOf(2))
+	const foo = "select count(*) from pg_class where relnamespace = pg_my_temp_schema() and relkind = 'r'"
+	for _, texts := range []string{
+		"set search_path = pg_temp, public|explain analyze create table foo as select 1 as a",
+		"set search_path = pg_temp, public|explain (costs off, analyze) create table if not exists foo as select 1 as a",
+		`set search_path = pg_temp, public|explain ("analyze") create table foo as select 1 as a`,
+		"set search_path = pg_temp, public|explain (analyze) select 1 as a into foo",
+		"begin|select set_config('search_path', 'pg_temp', true)|explain analyse create table foo as select 1 as a|commit",
+		"set search_path = pg_temp, public|select 1 as insert into foo",
+		"set search_path = pg_temp, public|select (1) merge into foo",
+	} {
+		for _, manner := range []string{"simple", "extended"} {
+			direct, through, other := rawDirect(t, alone), g.raw(t), g.raw(t)
+			manners[manner](direct, t, strings.Split(texts, "|"))
+			manners[manner](through, t, strings.Split(texts, "|"))
+			g.pins(t, 1)
+			if want, got := direct.named(t, foo)[0], through.named(t, foo)[0]; got != want || got != "1" {
+				t.Errorf("%s, %s: the client finds %s, directly %s", texts, manner, got, want)
+			}
+			if got := other.named(t, foo)[0]; got != "0" {
+				t.Errorf("%s, %s: another client finds %s", texts, manner, got)
+			}
+			for _, r := range []*raw{direct, through, other} {
+				_ = r.Close()
+			}
+			g.pins(t, 0)
+		}
+	}
+}

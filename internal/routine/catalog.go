@@ -47,8 +47,17 @@ func (c *Catalog) Lookup(words []string, defines, native bool) Effect {
 			e = e.With(c.all)
 		}
 	}
-	e = c.Resolved(e)
+	e = c.fired(e)
 	e.Leaves &^= Outside
+	return e
+}
+
+// fired returns an effect with what event triggers leave, where something that is called
+// may define anything (PostgreSQL: ProcessUtilitySlow), and with the rest of Resolved.
+func (c *Catalog) fired(e Effect) Effect {
+	if e = c.Resolved(e); e.Leaves&(Defines|Unknowable|Executes) != 0 {
+		e = c.Resolved(e.With(c.ddl))
+	}
 	return e
 }
 
@@ -76,7 +85,7 @@ func (c *Catalog) ActsOutside(words []string, defines, native bool) bool {
 		}
 		e = e.With(c.names[word])
 	}
-	return c.Resolved(e).Leaves&Outside != 0
+	return c.fired(e).Leaves&Outside != 0
 }
 
 // Resolved returns an effect with all that relations leave whose names are not

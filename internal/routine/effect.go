@@ -39,7 +39,8 @@ const (
 	Anything
 	// Notifies: NOTIFY, pg_notify.
 	Notifies
-	// Defines: makes, changes or drops anything that has a name.
+	// Defines: makes, changes or drops anything that has a name, or does what else calls
+	// event triggers.
 	Defines
 	// Executes: a statement that somebody has prepared by SQL.
 	Executes

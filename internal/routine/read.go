@@ -40,6 +40,9 @@ func Read(language, body string) Code {
 	for i := range list {
 		r.element(i)
 	}
+	if !r.procedural && SelectsInto(list) {
+		r.code.Leaves |= Creates | Defines
+	}
 	if r.seen["update"] && (given || r.seen["pg_settings"]) {
 		r.code.Leaves |= Sets // UPDATE pg_settings is a spelling of SET
 	}
@@ -189,11 +192,11 @@ func (r *reader) keyword(i int, word string) {
 		if next := i + 1; next < len(r.list) && (r.list[next].String || r.word(next) == "language") {
 			r.bodies(next)
 		}
-	case "alter", "drop":
+	case "alter", "drop", "grant", "revoke", "reindex":
 		r.code.Leaves |= Defines
-	case "into":
-		if prev := r.word(i - 1); !r.procedural && prev != "insert" && prev != "merge" {
-			r.code.Leaves |= Creates // SELECT INTO
+	case "comment", "security", "refresh", "import", "reassign":
+		if firing[r.word(i+1)] {
+			r.code.Leaves |= Defines
 		}
 	case "load":
 		if i+1 < len(r.list) && r.list[i+1].String {

@@ -80,6 +80,12 @@ func TestBodiesAreReadForWhatTheyLeaveBehind(t *testing.T) {
 		`begin create table t (a text default 'it has a "'); end`:                                               {routine.Creates | routine.Defines, nil},
 		`begin insert into t values ('x') on conflict do update set a = 'set role bob'; end`:                    {},
 		"begin perform 'open":                                                                                   {routine.Unknowable, nil},
+		"begin grant select on t to bob; end":                                                                   {routine.Defines, nil},
+		"begin execute 'comment on table t is ''x'''; end":                                                      {routine.Defines, nil},
+		"begin security label on table t is 'x'; end":                                                           {routine.Defines, nil},
+		"begin refresh materialized view concurrently t; end":                                                   {routine.Defines, nil},
+		"begin insert into t (comment) values (1); end":                                                         {},
+		"begin select 1 into x; end":                                                                            {},
 	} {
 		got := routine.Read("plpgsql", body)
 		slices.Sort(got.Settings)

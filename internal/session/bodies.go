@@ -156,7 +156,7 @@ func (x *exchange) withRoutines(e *effect, text []byte) *effect {
 	if e.unbound {
 		words = append(words, routine.Any)
 	}
-	calls := c.Lookup(words, e.kinds&defining != 0, x.up.native())
+	calls := c.Lookup(words, e.defines, x.up.native())
 	made := e.made.With(calls).With(c.Lookup(e.made.Names, false, x.up.native()))
 	if !ok || x.lately(e) {
 		calls = calls.With(routine.Effect{Leaves: routine.Sets | routine.Objects | routine.Texts}).With(x.made)

@@ -42,7 +42,7 @@ type effect struct {
 	maySeed   bool     // it sets a setting that a parameter names, which may be the seed
 	unbound   bool     // it uses relations whose names it is given
 	defines   bool     // it makes, changes or drops anything that has a name
-	into      bool     // it makes a table by SELECT … INTO
+	into      bool     // it makes a table by SELECT … INTO, or in EXPLAIN
 	single    bool     // it is one statement, of which an error leaves nothing
 	shows     bool     // a routine that it calls may read the text, with its comments
 	reverts   bool     // it may give any setting its default, unseen
@@ -122,7 +122,7 @@ func effectOf(text []byte, r quoting) effect {
 	e.tentative = e.pins&^(locks|sequences) == 0 && sum.Flags&sqltext.AdvisoryWait == 0
 	e.unpins = removing.of(sum)
 	e.rereads = e.rereads || sum.Kinds&unseen != 0
-	e.into = sum.Kinds&(1<<sqltext.Select|1<<sqltext.With|1<<sqltext.ExplainAnalyze) != 0 && contains(text, "into") && selectsInto(text)
+	e.into = sum.Kinds&(1<<sqltext.Select|1<<sqltext.With|1<<sqltext.ExplainAnalyze) != 0 && selectsInto(text)
 	e.makes = sum.Kinds&defining != 0 || e.into
 	e.defines = sum.Kinds&(defining|1<<sqltext.Unknown) != 0 || e.into
 	if sum.Kinds.Has(sqltext.Do) {
@@ -160,15 +160,16 @@ func mentions(kind sqltext.Kind, text []byte) bool {
 		kind == sqltext.SetLocal && (contains(text, "default") || contains(text, "zone") || contains(text, "names"))
 }
 
-// selectsInto reports whether a text has an INTO that is not an INSERT's or a MERGE's.
+// selectsInto reports whether a query in a text may make a table, or EXPLAIN does.
 func selectsInto(text []byte) bool {
-	list, ok := sqltext.Elements(text)
-	for i, e := range list {
-		if e.Name == "into" && !e.Quoted && (i == 0 || list[i-1].Quoted || list[i-1].Name != "insert" && list[i-1].Name != "merge") {
-			return true
-		}
+	if contains(text, "explain") && contains(text, "create") {
+		return true
 	}
-	return !ok
+	if !contains(text, "into") {
+		return false
+	}
+	list, ok := sqltext.Elements(text)
+	return !ok || routine.SelectsInto(list)
 }
 
 // contains reports whether the text has the word, which is in lower case, in any

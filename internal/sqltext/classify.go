@@ -203,8 +203,8 @@ func (h *head) explain() Kind {
 	}
 	h.advance()
 	for !h.ended() && h.tok.kind != '(' && h.tok.kind != ')' {
-		if h.at("analyze") || h.at("analyse") {
-			return ExplainAnalyze
+		if h.at("analyze") || h.at("analyse") || h.tok.kind == tokenQuoted || h.tok.kind == tokenUnicode {
+			return ExplainAnalyze // an option's name may stand in quotes
 		}
 		h.advance()
 	}
