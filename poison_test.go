@@ -84,3 +84,53 @@ func TestWhatFailsAheadOfAMessageIsAnsweredOnce(t *testing.T) {
 		_, _ = one.Close(), other.Close()
 	}
 }
+
+// TestASettingThatALibraryDoesNotTake has a client set, or log in with, what a library will
+// not take, and another load the library on the client's connection. PostgreSQL takes such
+// a setting away where it loads the library: the client goes on without it.
+func TestASettingThatALibraryDoesNotTake(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	testpg.Exec(t, url, "create extension pg_trgm")
+	login := testpg.Role(t, url, "noinherit")
+	const plpgsql, trgm = "do $$begin null; end$$", "select show_limit()"
+	for _, c := range []struct{ load, name, value string }{
+		{plpgsql, "plpgsql.extra_warnings", "nonsense"}, {trgm, "pg_trgm.similarity_threshold", "9"}, {trgm, "pg_trgm.similarity_threshold", "much"},
+		{plpgsql, "plpgsql.variable_conflict", "use_column"}, {plpgsql, "plpgsql.nonsense", "x"},
+	} {
+		for _, early := range []bool{false, true} {
+			g := open(t, login, poolOf(1))
+			other, at, options := g.raw(t), login, []string(nil)
+			if early {
+				other.named(t, c.load)
+				options = []string{"options=-c" + c.name + "=" + c.value}
+				at += "&options=-c" + c.name + "%3D" + c.value
+			}
+			direct, through := rawDirect(t, at), g.raw(t, options...)
+			for _, r := range []*raw{direct, through} {
+				for _, step := range []string{"set work_mem = '3MB'", "set app.tenant = 'one'", "define before select 1.5", "set " + c.name + " = '" + c.value + "'", "define after select 'x', 1.5"} {
+					if !early || !strings.HasPrefix(step, "set "+c.name) {
+						r.named(t, step)
+					}
+				}
+			}
+			direct.named(t, c.load)
+			other.named(t, c.load)
+			steps := []string{"select 1", "begin", "select 2", "rollback", "run before", "run after", "show work_mem", "show app.tenant", "reset " + c.name, "select 3", "reset all", "select 4", "discard all", "select 5"}
+			if strings.HasPrefix(c.value, "n") || strings.HasPrefix(c.load, "select") {
+				steps = append([]string{"show " + c.name}, steps...)
+			}
+			for _, step := range steps {
+				want, got := strings.Join(direct.named(t, step), " "), strings.Join(through.named(t, step), " ")
+				if reset := !strings.HasPrefix(steps[0], "show") && strings.HasPrefix(step, "reset plpgsql"); got != want && !reset { // else weir has found another connection, which takes it
+					t.Errorf("%s = %s, early %v: %q: %q through weir, %q directly", c.name, c.value, early, step, got, want)
+				}
+			}
+			other.named(t, c.load)
+			if got, want := strings.Join(through.named(t, "select 6"), " "), strings.Join(direct.named(t, "select 6"), " "); got != want {
+				t.Errorf("%s = %s, early %v: at the end %q", c.name, c.value, early, got)
+			}
+			_, _, _ = direct.Close(), through.Close(), other.Close()
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"strings"
 
+	"github.com/weir-pg/weir/internal/observe"
 	"github.com/weir-pg/weir/internal/sqlstate"
 	"github.com/weir-pg/weir/internal/wire"
 )
@@ -114,7 +115,8 @@ func (x *exchange) mend() {
 	hurt := x.hurt
 	x.hurt = nil
 	if hurt.undone && x.status == wire.Idle && x.repeatable() {
-		x.askAgain()
+		x.synced = true // and the upstream serves others in the meantime
+		x.startOver(observe.Conflict, errUndone)
 		return
 	}
 	fit := !hurt.undone && x.status == wire.Idle && x.renew(hurt)

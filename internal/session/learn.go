@@ -52,7 +52,9 @@ func (x *exchange) learn() {
 	has, err := x.inquire(names, x.s.start)
 	switch {
 	case x.up == nil:
-		x.settingsLost(err)
+		if !x.leaving { // to go on with other settings would be to go on as somebody else
+			x.bereave(err)
+		}
 		return
 	case err != nil:
 		x.unlearned(names, err)
@@ -89,14 +91,6 @@ func (x *exchange) restate(has map[string]string) {
 		if own, ok := x.s.start.get(lower); ok && own != value {
 			x.toClient.insert(func(out []byte) []byte { return wire.AppendParameterStatus(out, name, own) })
 		}
-	}
-}
-
-// settingsLost ends a client whose upstream was lost before it said what settings
-// the client has: to go on with others would be to go on as somebody else.
-func (x *exchange) settingsLost(err error) {
-	if !x.leaving {
-		x.bereave(err)
 	}
 }
 

@@ -248,15 +248,16 @@ func (x *exchange) requestLost(typ byte, size int) bool {
 		if more && (end == reverses || end == commits && s.loss == nil) {
 			return x.goOn(typ, size)
 		}
-		reply = s.queryLost(end)
+		if end != none {
+			reply, _ = s.endLost(end)
+			reply = wire.AppendReady(reply, wire.Idle)
+		}
 	case wire.Parse:
 		reply = s.parseLost(body)
 	case wire.Bind:
-		if _, name, _, err := wire.ReadBind(body); err == nil {
-			if end := s.endIn(name); end != none {
-				s.ending = end
-				reply = wire.AppendEmpty(nil, wire.BindComplete)
-			}
+		if _, name, _, err := wire.ReadBind(body); err == nil && s.endIn(name) != none {
+			s.ending = s.endIn(name)
+			reply = wire.AppendEmpty(nil, wire.BindComplete)
 		}
 	case wire.Describe:
 		reply = s.describeLost(body)
@@ -272,7 +273,7 @@ func (x *exchange) requestLost(typ byte, size int) bool {
 	}
 	if reply == nil {
 		reply = wire.AppendError(nil, s.refusal())
-		if typ == wire.FunctionCall {
+		if typ == wire.Query || typ == wire.FunctionCall {
 			reply = wire.AppendReady(reply, wire.Failed)
 		} else {
 			s.skipping = true
@@ -288,20 +289,13 @@ func (x *exchange) requestLost(typ byte, size int) bool {
 // client that was told so of another statement would believe it.
 func (s *Session) describeLost(body []byte) []byte {
 	kind, name, err := wire.ReadTarget(body)
-	switch {
-	case err != nil:
-		return nil
-	case kind != wire.Statement:
-		if s.ending == none {
-			return nil
-		}
-		return wire.AppendEmpty(nil, wire.NoData)
+	switch noData := wire.AppendEmpty(nil, wire.NoData); {
+	case err == nil && kind != wire.Statement && s.ending != none:
+		return noData
+	case err == nil && kind == wire.Statement && s.endIn(name) != none:
+		return append(append(wire.AppendHeader(nil, wire.ParameterDescription, 7), 0, 0), noData...)
 	}
-	if s.endIn(name) == none {
-		return nil
-	}
-	reply := append(wire.AppendHeader(nil, wire.ParameterDescription, 7), 0, 0)
-	return wire.AppendEmpty(reply, wire.NoData)
+	return nil
 }
 
 // ending is how far a client has come with ending a block that was lost.
@@ -363,15 +357,6 @@ func (x *exchange) goOn(typ byte, size int) bool {
 	return x.again()
 }
 
-// queryLost answers a simple query in a lost block.
-func (s *Session) queryLost(end ending) []byte {
-	if end == none {
-		return wire.AppendReady(wire.AppendError(nil, s.refusal()), wire.Failed)
-	}
-	reply, _ := s.endLost(end)
-	return wire.AppendReady(reply, wire.Idle)
-}
-
 // endLost ends a lost block. A COMMIT is answered ROLLBACK only where the client knows
 // that its transaction has failed: a driver takes that for success. Otherwise it fails,
 // and what follows in its text or group is not carried out.
@@ -395,11 +380,4 @@ func (s *Session) parseLost(body []byte) []byte {
 	s.forgetNamed(name)
 	s.define(name, m.Text, m.OIDs)
 	return wire.AppendEmpty(nil, wire.ParseComplete)
-}
-
-// endGroup ends a group of messages of a client without an upstream, and
-// returns its transaction state.
-func (s *Session) endGroup() byte {
-	s.ending = none
-	return s.blockStatus()
 }

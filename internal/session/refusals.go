@@ -3,8 +3,12 @@
 package session
 
 import (
+	"strings"
 	"sync"
 	"time"
+	"unique"
+
+	"github.com/weir-pg/weir/internal/sqlstate"
 )
 
 // refusals are the settings that upstreams of a pool have refused a short while ago.
@@ -21,14 +25,9 @@ type refusal struct {
 }
 
 const (
-	// mostRefusals bounds the settings that are remembered.
-	mostRefusals = 256
-
-	// refusalLasts is for how long.
-	refusalLasts = time.Minute
-
-	// mostBlamed is how many upstreams in a row are given up for one request.
-	mostBlamed = 3
+	mostRefusals = 256         // bounds the settings that are remembered
+	refusalLasts = time.Minute // is for how long
+	mostBlamed   = 3           // is how many upstreams in a row are given up for one request
 )
 
 // blame notes that an upstream has refused settings, and reports whether another may
@@ -50,4 +49,41 @@ func (r *refusals) blame(s Settings, past bool) bool {
 	}
 	r.all[s] = known
 	return !known.fresh && known.past%(mostBlamed+1) != 0
+}
+
+// madeUpIn returns the setting with a dot in its name that a message of PostgreSQL's is
+// about, "" where there is none.
+func (s Settings) madeUpIn(message string) (name string) {
+	for own := range s.each {
+		if strings.Contains(own, ".") && len(own) > len(name) && strings.Contains(strings.ToLower(message), own) {
+			name = own
+		}
+	}
+	return name
+}
+
+// forgoes takes the setting that an error is about out of a client's, which has set it
+// where its library was not loaded. PostgreSQL does so where it loads the library, with
+// a WARNING (guc.c: define_custom_variable, MarkGUCPrefixReserved).
+func (s *Session) forgoes(err *sqlstate.Error) bool {
+	name := s.settings.madeUpIn(err.Message)
+	rest, had := s.settings.without(name)
+	if had == nil {
+		return false
+	}
+	s.changeSettings(rest)
+	s.start, _ = s.start.without(name)
+	warning := *err
+	warning.Severity = "WARNING"
+	s.x.notes = append(s.x.notes, &warning)
+	for _, p := range s.named {
+		if p.alone {
+			continue
+		}
+		there, _ := Settings{unique.Make(p.meaning)}.without(name)
+		st := s.x.intern([]byte(p.Text), []byte(p.OIDs), there.meaning(), p.quoting)
+		s.env.dictionary.release(p.statement)
+		p.statement = st
+	}
+	return true
 }

@@ -86,8 +86,7 @@ func (x *exchange) bring(held bool) bool {
 	if script.sure && s.accepted && !x.keeps() && s.shield() {
 		x.goAhead()
 	} else if err := x.bringAnyhow(from); err != nil {
-		x.notBrought(err, held)
-		return false
+		return x.notBrought(err, held)
 	}
 	up.settings = s.settings
 	up.unrelieve()
@@ -110,23 +109,28 @@ func (x *exchange) bringAnyhow(from Settings) error {
 // notBrought gives up an upstream that did not take the client's settings. Where
 // PostgreSQL has refused their values, and not for what was done there before, that is
 // an answer to the client, and the upstream is as good as before: the next one has
-// everything set anew.
-func (x *exchange) notBrought(err error, held bool) {
+// everything set anew. It reports whether the client does without what was refused.
+func (x *exchange) notBrought(err error, held bool) bool {
 	up := x.up
 	switch {
 	case up == nil:
 		x.lostUnused(err)
-		return
+		return false
 	case held || !x.blamesPast(err):
+		if !held && x.s.accepted && x.s.forgoes(sqlstate.From(err)) {
+			x.changes.settled = x.s.settings
+			return x.bring(false)
+		}
 		x.s.refused = err
 		code := sqlstate.From(err).Code
 		if !held && x.status == wire.Idle && (strings.HasPrefix(string(code), "22") || strings.HasPrefix(string(code), "42")) {
 			up.settings = unknownSettings
 			x.letGo()
-			return
+			return false
 		}
 	}
 	x.discardUpstream("it did not take a client's settings: " + err.Error())
+	return false
 }
 
 // blamesPast reports whether an upstream may have refused settings for what was done
@@ -140,7 +144,8 @@ func (x *exchange) blamesPast(err error) bool {
 	case insufficientPrivilege, invalidName, sqlstate.UndefinedObject: // a privilege, a name that is reserved
 		possible = x.s.accepted || len(hiddenIn(x.s.settings)) > 0
 	case sqlstate.InvalidParameterValue:
-		_, possible = x.s.settings.get("temp_buffers") // for good once there was a temporary table
+		_, possible = x.s.settings.get("temp_buffers")                                   // for good once there was a temporary table
+		possible = possible || !x.s.accepted && x.s.settings.madeUpIn(err.Error()) != "" // else see forgoes
 	}
 	return possible && x.pool().refusals.blame(x.s.settings, x.up.handed)
 }

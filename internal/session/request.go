@@ -130,7 +130,8 @@ func (x *exchange) sync(size int) bool {
 		x.toUp.discard(size)
 		x.s.skipping = false
 		x.s.settleGuesses()
-		status := x.s.endGroup()
+		x.s.ending = none
+		status := x.s.blockStatus()
 		x.s.snapless = x.s.snapless && status != wire.Idle
 		if x.changes.reports != nil {
 			x.report()

@@ -204,12 +204,5 @@ const invalidName sqlstate.Code = "42602"
 const undoable = 1<<sqltext.Select | 1<<sqltext.Insert | 1<<sqltext.Update | 1<<sqltext.Delete |
 	1<<sqltext.Merge | 1<<sqltext.With
 
-// askAgain asks a statement again that PostgreSQL has undone, on whichever
-// upstream: the one it had serves others in the meantime.
-func (x *exchange) askAgain() {
-	x.synced = true
-	x.startOver(observe.Conflict, errUndone)
-}
-
 // errUndone is why a statement is asked again on a good upstream.
 var errUndone = errors.New("PostgreSQL has undone it because of what others did")
