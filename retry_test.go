@@ -139,7 +139,11 @@ func TestWhatNoRollbackUndoesIsNotAskedAgain(t *testing.T) {
 		create view seen_own as select pg_logical_emit_message(false, 'a', 'b') as n;
 		create server files foreign data wrapper file_fdw; create foreign table programs (n int) server files options (program 'echo 1');
 		create table parent (n int) partition by range (n); create foreign table child partition of parent for values from (1) to (2) server files options (program 'echo 1');
-		create function harmless() returns int language plpgsql as $$begin perform pg_advisory_xact_lock(1), pg_sleep(0), pg_notify('a', ''), gen_random_uuid(), clock_timestamp(); insert into plain values (2); return 1; end$$`)
+		create function harmless() returns int language plpgsql as $$begin perform pg_advisory_xact_lock(1), pg_sleep(0), pg_notify('a', ''), gen_random_uuid(), clock_timestamp(); insert into plain values (2); return 1; end$$;
+		create function grants() returns int language plpgsql as $$begin grant select on plain to public; return 1; end$$;
+		create function comments() returns int language sql as 'comment on table plain is ''x''; select 1';
+		create function defined() returns event_trigger language plpgsql as $$begin perform asks(); end$$;
+		create event trigger defined on ddl_command_end execute function defined()`)
 	g := open(t, url, poolOf(2))
 	r := g.raw(t)
 	for sql, again := range map[string]bool{
@@ -163,6 +167,8 @@ func TestWhatNoRollbackUndoesIsNotAskedAgain(t *testing.T) {
 		"select fails(), n from seen_own":                               false,
 		"select fails(), n from programs":                               false,
 		"select fails(), n from parent":                                 false,
+		"select fails(), grants()":                                      false,
+		"select fails(), comments()":                                    false,
 		"select fails()":                                                true,
 		"select fails(), harmless()":                                    true,
 		"update plain set n = fails()":                                  true,
