@@ -63,6 +63,58 @@ func TestValuesInEveryEncodingFollowTheirClient(t *testing.T) {
 	}
 }
 
+// A routine is known by its name in each client's encoding, also right after somebody
+// with another one has had the connection.
+func TestRoutinesAreKnownByTheirNamesInEveryEncoding(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	long := strings.Repeat("长", 30)
+	for _, name := range []string{"设角色", "É_rolle", long} {
+		testpg.Exec(t, url, `create function "`+name+`"() returns void language plpgsql as $$begin set role pg_monitor; end$$`)
+	}
+	g := open(t, url, poolOf(2)) // of which only one connection is open when the other client comes
+	other := g.settler(t, g.url())
+	other.say(t, "select 1")
+	for name, tt := range map[string]struct {
+		encoding, call string
+		after          []string
+	}{
+		"GBK":            {"GBK", "select \"\xc9\xe8\xbd\xc7\xc9\xab\"()", nil},
+		"GBK, long":      {"GBK", "select " + strings.Repeat("\xb3\xa4", 30) + "()", nil},
+		"GB18030":        {"GB18030", "select \xc9\xe8\xbd\xc7\xc9\xab()", nil},
+		"EUC_CN":         {"EUC_CN", "select \xc9\xe8\xbd\xc7\xc9\xab()", nil},
+		"LATIN1":         {"LATIN1", "select \"\xc9_rolle\"()", nil},
+		"UTF8":           {"utf-8", "select 设角色()", nil},
+		"UTF8, long":     {"UTF8", "select " + long + "()", nil},
+		"LATIN1, before": {"LATIN1", "select \"\xc9_rolle\"()", []string{"set client_encoding = 'UTF8'"}},
+		"GBK, before":    {"GBK", "select \xc9\xe8\xbd\xc7\xc9\xab()", []string{"set names 'UTF8'"}},
+	} {
+		for _, prepares := range []bool{false, true} {
+			one := g.settler(t, g.url(), "client_encoding="+tt.encoding)
+			if prepares {
+				if _, err := one.conn.Prepare(bounded(t), "s", tt.call, nil); err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				other.say(t, "select 1")
+				for _, sql := range tt.after {
+					one.say(t, sql)
+				}
+				if err := one.conn.ExecPrepared(bounded(t), "s", nil, nil, nil).Read().Err; err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+			} else {
+				one.say(t, tt.call)
+			}
+			for s, want := range map[*settler]string{other: "postgres", one: "pg_monitor"} {
+				if got := s.say(t, "select current_user::text"); !strings.Contains(got, want) {
+					t.Errorf("%s, prepared: %t: %s, want %s", name, prepares, got, want)
+				}
+			}
+			one.close(t)
+		}
+	}
+}
+
 // A statement is prepared on another connection under the settings of then, whatever
 // bytes these are, and whether or not PostgreSQL shows them to who the client is now.
 func TestStatementsArePreparedElsewhereUnderAnySettings(t *testing.T) {

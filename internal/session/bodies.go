@@ -134,14 +134,9 @@ func (x *exchange) lately(e *effect) bool {
 	return x.defines || x.aged || e.newest > c.newest.Load() || c.schema.Load() != x.s.env.dictionary.defined.Count()
 }
 
-// native reports whether names in the client's texts are the bytes that they are in the
-// catalog. Elsewhere they are others, or folded and cut otherwise (PostgreSQL: scansup.c).
-func (u *Upstream) native() bool {
-	return u != nil && u.Params["client_encoding"] == "UTF8" && u.Params["server_encoding"] == "UTF8"
-}
-
-// withRoutines returns an effect with what the database's routines add to it.
-func (x *exchange) withRoutines(e *effect, text []byte) *effect {
+// withRoutines returns an effect with what the database's routines add to it, where
+// PostgreSQL reads the text so.
+func (x *exchange) withRoutines(e *effect, text []byte, r quoting) *effect {
 	if e.kinds&^plainly == 0 && len(e.calls) == 0 {
 		return e
 	}
@@ -156,8 +151,8 @@ func (x *exchange) withRoutines(e *effect, text []byte) *effect {
 	if e.unbound {
 		words = append(words, routine.Any)
 	}
-	calls := c.Lookup(words, e.defines, x.up.native())
-	made := e.made.With(calls).With(c.Lookup(e.made.Names, false, x.up.native()))
+	calls := c.Lookup(words, e.defines, r&foreign == 0)
+	made := e.made.With(calls).With(c.Lookup(e.made.Names, false, r&foreign == 0))
 	if !ok || x.lately(e) {
 		calls = calls.With(routine.Effect{Leaves: routine.Sets | routine.Objects | routine.Texts}).With(x.made)
 		calls = calls.With(x.s.env.dictionary.defined.Since(x.pool().catalog.schema.Load()))
@@ -195,7 +190,7 @@ func (x *exchange) effectOfParsed(text, oids []byte) effect {
 }
 
 func (x *exchange) fullEffect(e effect, text []byte) effect {
-	return *x.located(x.withRoutines(&e, text))
+	return *x.located(x.withRoutines(&e, text, x.quoting()))
 }
 
 // effectOf is what a statement that is about to be bound may leave behind. It was
@@ -211,7 +206,7 @@ func (x *exchange) effectOf(st *statement) *effect {
 	if f := st.found.Load(); f != nil && f.catalog == c && !lately {
 		return x.located(f.effect)
 	}
-	e := x.withRoutines(&st.effect, []byte(st.Text))
+	e := x.withRoutines(&st.effect, []byte(st.Text), st.quoting)
 	if !lately {
 		st.found.Store(&found{c, e})
 	}

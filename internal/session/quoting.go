@@ -19,9 +19,12 @@ const (
 	// disguises: in the client's encoding the second byte of a character may look
 	// like ASCII (PostgreSQL: PG_ENCODING_IS_CLIENT_ONLY).
 	disguises
+	// foreign: names are not the bytes that they are in the catalog, or are folded and
+	// cut otherwise (PostgreSQL: scansup.c). The text itself is read like any other.
+	foreign
 
-	// anyhow is that neither is known.
-	anyhow = escapes | disguises
+	// anyhow is that nothing is known.
+	anyhow = escapes | disguises | foreign
 )
 
 // The parameters that decide, as PostgreSQL reports them. They are reported
@@ -47,6 +50,9 @@ func quotingOf(conforming, encoding string) (r quoting) {
 	if disguising[encoding] {
 		r |= disguises
 	}
+	if encoding != "UTF8" {
+		r |= foreign
+	}
 	return r
 }
 
@@ -70,7 +76,7 @@ func hinges(flags sqltext.Flags) (r quoting) {
 // the parameters at the end of a group only, in front of its ReadyForQuery
 // (PostgreSQL: ReportChangedGUCOptions).
 func (u *Upstream) noteQuoting() {
-	u.quoting = quotingOf(u.Params[conformingStrings], u.Params[clientEncoding])
+	u.quoting = quotingOf(u.Params[conformingStrings], u.Params[clientEncoding]) | quotingOf("on", u.Params["server_encoding"])&foreign
 }
 
 // quoting is how PostgreSQL will read what the client sends next. Where something
@@ -100,7 +106,7 @@ func (s *Session) decideQuoting() {
 	s.reads, s.decided = 0, 0
 	if v, ok := s.settings.get(conformingStrings); ok {
 		s.decided |= escapes
-		s.reads |= quotingOf(v, "")
+		s.reads |= quotingOf(v, "UTF8")
 	}
 	if v, ok := s.settings.get(clientEncoding); ok {
 		s.decided |= disguises

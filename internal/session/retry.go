@@ -171,7 +171,7 @@ func (x *exchange) actsOutside(l *lone, e *effect) bool {
 	if code.Leaves&routine.Anything != 0 || e.unbound {
 		words = append(words, routine.Any)
 	}
-	return code.Leaves&routine.Outside != 0 || x.pool().catalog.whole.Load().ActsOutside(words, e.defines, x.up.native())
+	return code.Leaves&routine.Outside != 0 || x.pool().catalog.whole.Load().ActsOutside(words, e.defines, x.quoting()&foreign == 0)
 }
 
 // reserves reports whether an error says that a library has reserved the name of a
