@@ -95,8 +95,11 @@ func TestASettingThatALibraryDoesNotTake(t *testing.T) {
 	login := testpg.Role(t, url, "noinherit")
 	const plpgsql, trgm = "do $$begin null; end$$", "select show_limit()"
 	for _, c := range []struct{ load, name, value string }{
-		{plpgsql, "plpgsql.extra_warnings", "nonsense"}, {trgm, "pg_trgm.similarity_threshold", "9"}, {trgm, "pg_trgm.similarity_threshold", "much"},
-		{plpgsql, "plpgsql.variable_conflict", "use_column"}, {plpgsql, "plpgsql.nonsense", "x"},
+		{plpgsql, "plpgsql.extra_warnings", "nonsense"},
+		{trgm, "pg_trgm.similarity_threshold", "9"},
+		{trgm, "pg_trgm.similarity_threshold", "much"},
+		{plpgsql, "plpgsql.variable_conflict", "use_column"},
+		{plpgsql, "plpgsql.nonsense", "x"},
 	} {
 		for _, early := range []bool{false, true} {
 			g := open(t, login, poolOf(1))
