@@ -4,10 +4,6 @@ package routine
 
 import "github.com/weir-pg/weir/internal/sqltext"
 
-// firing are the second words of COMMENT ON, SECURITY LABEL, REFRESH MATERIALIZED VIEW,
-// IMPORT FOREIGN SCHEMA and REASSIGN OWNED.
-var firing = map[string]bool{"on": true, "label": true, "materialized": true, "foreign": true, "owned": true}
-
 // SelectsInto reports whether a text has an INTO that is not an INSERT's or a MERGE's:
 // SELECT … INTO makes a table. It may do so behind these words, too, as in SELECT 1
 // INSERT INTO t, where they are names of columns; so an INTO is theirs only where no

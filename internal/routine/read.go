@@ -154,6 +154,10 @@ var typed = []string{
 	"pg_input_is_valid", "pg_input_error_info", "pg_restore_attribute_stats",
 }
 
+// firing are the second words of COMMENT ON, SECURITY LABEL, REFRESH MATERIALIZED VIEW,
+// IMPORT FOREIGN SCHEMA and REASSIGN OWNED.
+var firing = map[string]bool{"on": true, "label": true, "materialized": true, "foreign": true, "owned": true}
+
 // keyword takes in a word without quotes.
 func (r *reader) keyword(i int, word string) {
 	switch word {

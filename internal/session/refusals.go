@@ -25,9 +25,9 @@ type refusal struct {
 }
 
 const (
-	mostRefusals = 256         // bounds the settings that are remembered
-	refusalLasts = time.Minute // is for how long
-	mostBlamed   = 3           // is how many upstreams in a row are given up for one request
+	mostRefusals = 256         // settings that are remembered
+	refusalLasts = time.Minute // how long each of them is remembered
+	mostBlamed   = 3           // upstreams that are given up in a row for one request
 )
 
 // blame notes that an upstream has refused settings, and reports whether another may
