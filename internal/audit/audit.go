@@ -60,7 +60,7 @@ func inquire(ask func(string) (map[string]string, error), names []string) (map[s
 		has["lastval"] = numbers["lastval"]
 	case code == "42501": // there is one, and this role may not see it
 		has["lastval"] = "of a sequence of another role"
-	case code != sqlstate.NotInPrerequisiteState: // which says that there is none
+	case code != "55000": // not in a prerequisite state: there is none
 		return nil, err
 	}
 	return has, nil

@@ -23,6 +23,7 @@ type limitsKey struct{ address, database, role string }
 // other programs' sessions count.
 type limits struct {
 	g       *Gateway
+	key     limitsKey
 	target  *upstream.Target
 	max     int // of the pool
 	budgets []*budget
@@ -53,7 +54,7 @@ func (g *Gateway) limitsForLocked(d *database) *limits {
 	l := g.limits[key]
 	if l == nil {
 		l = &limits{
-			g: g, target: d.target, max: d.config.Max, budgets: d.budgets,
+			g: g, key: key, target: d.target, max: d.config.Max, budgets: d.budgets,
 			turn:   make(chan struct{}, 1),
 			done:   make(chan struct{}),
 			former: make(chan *limits, 1),
@@ -178,7 +179,7 @@ func (l *limits) refresh() {
 }
 
 // inherit has l know what those knew that it stands in for, until it has read them
-// itself, which the next connection does.
+// itself, which the next connection does, or has done meanwhile.
 func (l *limits) inherit(former *limits) {
 	if !former.take(l.ctx) {
 		return
@@ -188,11 +189,14 @@ func (l *limits) inherit(former *limits) {
 	if !l.take(l.ctx) {
 		return
 	}
-	if !l.known {
+	defer func() { <-l.turn }()
+	switch {
+	case !l.known:
 		l.known, l.last = known, last
 		l.stale.Store(true)
+	case known && l.last.TimeoutSet != last.TimeoutSet:
+		l.renewPools()
 	}
-	<-l.turn
 }
 
 // take takes the turn, false where ctx ended first.
@@ -227,10 +231,11 @@ func (l *limits) again() {
 	}
 }
 
-// renewPools has the pools replace their connections.
+// renewPools has the pools replace their connections, those as well that a reload has
+// given other limits meanwhile.
 func (l *limits) renewPools() {
 	for _, d := range l.g.databases() {
-		if d.limits == l {
+		if d.limits.key == l.key {
 			d.pool.Renew()
 		}
 	}

@@ -47,8 +47,6 @@ const (
 	UndefinedObject Code = "42704"
 	// ReservedName: a prepared statement called like one of weir's own, by SQL.
 	ReservedName Code = "42939"
-	// NotInPrerequisiteState: currval, where the value would be another client's.
-	NotInPrerequisiteState Code = "55000"
 	// OutOfMemory: a client's or weir's bound on remembered statements is reached.
 	OutOfMemory Code = "53200"
 	// TooManyConnections: no upstream connection became free in time, or max_clients is reached.
