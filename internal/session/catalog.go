@@ -115,7 +115,7 @@ func (x *exchange) readCatalog() {
 
 // refreshCatalog reads the catalog if it has changed.
 func (x *exchange) refreshCatalog(c *catalog) error {
-	rows, err := x.rowsFrom(catalogPrelude + printQuery)
+	rows, err := x.rowsFrom(routine.PrintQuery)
 	if err != nil {
 		return err
 	}
@@ -153,74 +153,57 @@ func (x *exchange) refreshCatalog(c *catalog) error {
 
 // buildCatalog reads the routines that are new, and then what calls them.
 func (x *exchange) buildCatalog(c *catalog) (*routine.Catalog, error) {
-	rows, err := x.rowsFrom(catalogPrelude + routinesQuery)
+	rows, err := x.rowsFrom(routine.RoutinesQuery)
 	if err != nil {
 		return nil, err
 	}
 	var b routine.Builder
 	codes := make(map[string]knownRoutine, len(rows))
-	list := make(map[string][]string, len(rows))
+	list := make(map[string]routine.Listed, len(rows))
 	var unread []string
 	for oid, row := range rows {
-		f := strings.Split(row, separator)
-		if len(f) != 7 {
+		l, ok := routine.ParseListed(row)
+		if !ok {
 			continue
 		}
-		list[oid] = f
-		if known, ok := c.codes[oid]; ok && known.xmin == f[0] {
+		list[oid] = l
+		if known, ok := c.codes[oid]; ok && known.xmin == l.Version {
 			codes[oid] = known
-		} else if f[2] == "sql" || f[2] == "plpgsql" {
+		} else if l.Readable() {
 			unread = append(unread, oid)
 		} else {
-			codes[oid] = knownRoutine{f[0], foreignCode(f)}
+			codes[oid] = knownRoutine{l.Version, l.Code()}
 		}
 	}
 	if err := x.readBodies(codes, list, unread); err != nil {
 		return nil, err
 	}
 	c.codes = codes
-	for oid, f := range list {
+	for oid, l := range list {
 		code := codes[oid].code
-		if namesTemp(f[4]) {
+		if namesTemp(l.Config) {
 			code.Effect = code.With(routine.Effect{Leaves: routine.Locals}) // for what it calls, too
 		}
-		b.Add(f[1], code)
+		b.Add(l.Name, code)
 	}
-	callers, err := x.rowsFrom(catalogPrelude + callersQuery)
+	callers, err := x.rowsFrom(routine.CallersQuery)
 	for _, row := range callers {
-		if name, called, ok := strings.Cut(row, separator); ok {
+		if name, called, ok := strings.Cut(row, routine.Separator); ok {
 			b.Calls(name, called)
 		}
 	}
 	return b.Catalog(), err
 }
 
-// foreignCode is what is known of a routine in another language than SQL and
-// PL/pgSQL. An extension's functions in C are trusted, but for those by whose name
-// PostgreSQL's documentation says what they keep.
-func foreignCode(f []string) routine.Code {
-	if f[3] == "t" && (f[2] == "c" || f[2] == "internal") {
-		code := routine.Trusted(f[1])
-		if f[6] == "t" {
-			code.Leaves |= routine.Outside
-		}
-		return code
-	}
-	if f[5] == "a" {
-		return routine.Code{} // an aggregate: what it is made of is among its callers
-	}
-	return routine.Read(f[2], "")
-}
-
 // bodiesAtOnce bounds the routines whose bodies are asked for in one query.
 const bodiesAtOnce = 200
 
 // readBodies reads the bodies of some routines, in pieces.
-func (x *exchange) readBodies(codes map[string]knownRoutine, list map[string][]string, oids []string) error {
+func (x *exchange) readBodies(codes map[string]knownRoutine, list map[string]routine.Listed, oids []string) error {
 	for len(oids) > 0 {
 		some := oids[:min(bodiesAtOnce, len(oids))]
 		oids = oids[len(some):]
-		pieces, err := x.rowsFrom(catalogPrelude + strings.Replace(bodiesQuery, "$1", strings.Join(some, ","), 1))
+		pieces, err := x.rowsFrom(routine.BodiesQuery(some))
 		if err != nil {
 			return err
 		}
@@ -233,7 +216,7 @@ func (x *exchange) readBodies(codes map[string]knownRoutine, list map[string][]s
 				}
 				body.WriteString(piece)
 			}
-			codes[oid] = knownRoutine{list[oid][0], routine.Read(list[oid][2], body.String())}
+			codes[oid] = knownRoutine{list[oid].Version, routine.Read(list[oid].Language, body.String())}
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/weir-pg/weir/internal/routine"
 	"github.com/weir-pg/weir/internal/sqltext"
 )
 
@@ -23,13 +24,6 @@ import (
 // A function of the user's own is not, whatever it is declared to be: STABLE and
 // IMMUTABLE are promises that PostgreSQL does not enforce for what it calls, and
 // the defaults of its arguments are evaluated by the caller.
-
-// harmless are extensions whose functions do what their declarations say.
-var harmless = []string{
-	"bloom", "btree_gin", "btree_gist", "citext", "cube", "dict_int", "dict_xsyn", "earthdistance",
-	"fuzzystrmatch", "hstore", "intarray", "isn", "ltree", "pg_trgm", "pgcrypto", "postgis", "postgis_raster",
-	"seg", "tsm_system_rows", "tsm_system_time", "unaccent", "uuid-ossp", "vector",
-}
 
 // telling are functions of PostgreSQL's own that are not volatile by their
 // declaration and still not for asking again. The first run the SQL of a view, or
@@ -58,7 +52,7 @@ var telling = []string{
 // What is below 16384 was made by initdb (PostgreSQL: FirstNormalObjectId in
 // transam.h). Everything is qualified: the search_path is the client's.
 var volatileQuery = sync.OnceValue(func() string {
-	return uncompiled + strings.NewReplacer(
+	return routine.Uncompiled + strings.NewReplacer(
 		"{words}", `pg_catalog.regexp_split_to_table`, "{cut}", `'[^[:alnum:]_$]+'`,
 		" = ", " OPERATOR(pg_catalog.=) ", " <> ", " OPERATOR(pg_catalog.<>) ", " < ", " OPERATOR(pg_catalog.<) ",
 		"{class}", "'pg_catalog.pg_class'::pg_catalog.regclass", "{proc}", "'pg_catalog.pg_proc'::pg_catalog.regclass",
@@ -66,7 +60,7 @@ var volatileQuery = sync.OnceValue(func() string {
 		"{constraint}", "'pg_catalog.pg_constraint'::pg_catalog.regclass",
 		"{listed}", `EXISTS (SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid OPERATOR(pg_catalog.=) d.refobjid
 		WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid OPERATOR(pg_catalog.=) p.oid
-		AND d.deptype OPERATOR(pg_catalog.=) 'e' AND e.extname OPERATOR(pg_catalog.=) ANY (`+quoteArray(harmless)+`::pg_catalog.name[]))`,
+		AND d.deptype OPERATOR(pg_catalog.=) 'e' AND e.extname OPERATOR(pg_catalog.=) ANY (`+quoteArray(routine.Harmless)+`::pg_catalog.name[]))`,
 		"{telling}", quoteArray(telling)+"::pg_catalog.name[]",
 	).Replace(`WITH RECURSIVE word (w) AS (
 	SELECT pg_catalog.unnest($1::pg_catalog.text[])
@@ -120,10 +114,6 @@ var volatileQuery = sync.OnceValue(func() string {
 )
 SELECT 'doubtful', pg_catalog.count(*) FROM doubtful`)
 })
-
-// uncompiled has the question neither compiled nor split among workers, which takes a second
-// where answering it takes a hundredth. It holds for the transaction, which is the text.
-const uncompiled = "SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0;"
 
 // volatileIn is volatileQuery for the words of a text.
 func volatileIn(words []string) string {

@@ -1,29 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package session
+package routine
 
 import (
 	"slices"
 	"strings"
-
-	"github.com/weir-pg/weir/internal/routine"
 )
 
-// separator is what the columns of weir's own are joined by.
-const separator = "\x01"
+// Separator is what joins the columns of the answers to the questions below.
+const Separator = "\x01"
 
-// catalogPrelude goes in front of each of the questions below, in the same text and
+// Uncompiled has a question neither compiled nor split among workers, which takes a second
+// where answering it takes a hundredth. It holds for the transaction, which is the text.
+const Uncompiled = "SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0;"
+
+// prelude goes in front of each of the questions below, in the same text and
 // so in the same transaction: names mean PostgreSQL's own, the client's time limit
 // does not count, and names come as the server has them, whatever the client's
 // encoding has letters for.
-const catalogPrelude = uncompiled + ` SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL statement_timeout = 0; SET LOCAL client_encoding = SQL_ASCII; `
+const prelude = Uncompiled + ` SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL statement_timeout = 0; SET LOCAL client_encoding = SQL_ASCII; `
 
-// printQuery asks for what changes whenever a routine changes, or something that may
+// PrintQuery asks for what changes whenever a routine changes, or something that may
 // call one, apart for what names in a text stand for; for how many there are; for
 // the latest type; and for how search_path begins. Objects of the
 // database's own have oids from 16384 on (PostgreSQL: FirstNormalObjectId), by which
 // there are indexes.
-const printQuery = `SELECT 'names', concat_ws(' '` +
+const PrintQuery = prelude + `SELECT 'names', concat_ws(' '` +
 	`, (SELECT concat(count(*), '/', sum(xmin::text::int8)) FROM pg_proc WHERE oid >= 16384)` +
 	`, (SELECT concat(count(*), '/', sum(xmin::text::int8)) FROM pg_operator WHERE oid >= 16384)` +
 	`, (SELECT concat(count(*), '/', sum(xmin::text::int8)) FROM pg_type WHERE oid >= 16384 AND typtype <> 'c' AND typcategory <> 'A')` +
@@ -50,7 +52,7 @@ const printQuery = `SELECT 'names', concat_ws(' '` +
 	` UNION ALL SELECT 'newest', max(oid)::text FROM pg_type` +
 	` UNION ALL SELECT 'path', reset_val FROM pg_settings WHERE name = 'search_path'`
 
-// trustedRoutine is whether foreignCode trusts the routine p: an extension's, and those
+// trustedRoutine is whether Listed.Code trusts the routine p: an extension's, and those
 // that make values of a range type (PostgreSQL: makeRangeConstructors), which come
 // with the type, and whose names are the type's.
 const trustedRoutine = `(EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')` +
@@ -60,7 +62,14 @@ const trustedRoutine = `(EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_p
 // undoes: dblink asks another server. Those of the extensions that are listed do not.
 var outsideRoutine = `(l.lanname = 'c' AND p.provolatile = 'v' AND NOT EXISTS (SELECT FROM pg_depend d JOIN pg_extension x ON x.oid = d.refobjid` +
 	` WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'` +
-	` AND x.extname IN (` + quotedNames(slices.Concat(harmless, revocableExtensions)) + `)))`
+	` AND x.extname IN (` + quotedNames(slices.Concat(Harmless, revocableExtensions)) + `)))`
+
+// Harmless are extensions whose functions do what their declarations say.
+var Harmless = []string{
+	"bloom", "btree_gin", "btree_gist", "citext", "cube", "dict_int", "dict_xsyn", "earthdistance",
+	"fuzzystrmatch", "hstore", "intarray", "isn", "ltree", "pg_trgm", "pgcrypto", "postgis", "postgis_raster",
+	"seg", "tsm_system_rows", "tsm_system_time", "unaccent", "uuid-ossp", "vector",
+}
 
 // revocableExtensions are further extensions of whose volatile functions in C a
 // rollback undoes everything.
@@ -68,22 +77,27 @@ var revocableExtensions = []string{"autoinc", "lo", "moddatetime", "plpgsql", "r
 
 // outsideOwn is whether PostgreSQL's own function may.
 var outsideOwn = func() string {
-	may, not := routine.OutsidePattern()
+	may, not := OutsidePattern()
 	return `provolatile = 'v' AND proname ~ '` + may + `' AND proname !~ '` + not + `'`
 }()
 
-// routinesQuery lists the routines.
-var routinesQuery = `SELECT p.oid::text, concat_ws(E'\001', p.xmin, p.proname, l.lanname,` +
+// RoutinesQuery lists the routines, each as ParseListed reads it.
+var RoutinesQuery = prelude + `SELECT p.oid::text, concat_ws(E'\001', p.xmin, p.proname, l.lanname,` +
 	` ` + trustedRoutine + `,` +
 	` coalesce(p.proconfig::text, ''), p.prokind, ` + outsideRoutine + `)` +
 	` FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang WHERE p.oid >= 16384`
 
-// bodiesQuery asks for bodies, in pieces that are short enough for any buffer.
+// BodiesQuery asks for the bodies of routines, by their oids, in pieces that are short
+// enough for any buffer: each by oid/number.
+func BodiesQuery(oids []string) string {
+	return prelude + strings.Replace(bodiesQuery, "$1", strings.Join(oids, ","), 1)
+}
+
 const bodiesQuery = `SELECT concat(p.oid, '/', n), substr(p.src, n * 2000 + 1, 2000) FROM` +
 	` (SELECT oid, CASE WHEN prosqlbody IS NULL THEN prosrc ELSE pg_get_function_sqlbody(oid) END AS src FROM pg_proc WHERE oid IN ($1)) p,` +
 	` generate_series(0, (length(p.src) - 1) / 2000) n`
 
-// callersQuery lists what calls what: relations, types, operators and routines with
+// CallersQuery lists what calls what: relations, types, operators and routines with
 // the routines that depend on them, by name; relations with those that they lead to;
 // and whatever has a call of one of PostgreSQL's own functions that leave something.
 //
@@ -93,9 +107,9 @@ const bodiesQuery = `SELECT concat(p.oid, '/', n), substr(p.src, n * 2000 + 1, 2
 // No dependency is noted on what PostgreSQL itself came with, and there nothing is
 // noted of what it is made of (PostgreSQL: recordMultipleDependencies), so that each
 // column of the catalog that has a function in it is read as well.
-var callersQuery = `WITH RECURSIVE own AS MATERIALIZED (SELECT oid, proname FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND (proname IN (` + quotedNames(routine.Stateful()) + `) OR ` + outsideOwn + `))` +
+var CallersQuery = prelude + `WITH RECURSIVE own AS MATERIALIZED (SELECT oid, proname FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND (proname IN (` + quotedNames(Stateful()) + `) OR ` + outsideOwn + `))` +
 	`, fn AS MATERIALIZED (SELECT * FROM own UNION SELECT p.oid, p.proname FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang WHERE p.oid >= 16384` +
-	` AND NOT (l.lanname IN ('c', 'internal') AND p.proname NOT IN (` + quotedNames(routine.Stateful()) + `) AND ` + trustedRoutine + `))` +
+	` AND NOT (l.lanname IN ('c', 'internal') AND p.proname NOT IN (` + quotedNames(Stateful()) + `) AND ` + trustedRoutine + `))` +
 	`, beyond AS MATERIALIZED (SELECT * FROM fn UNION SELECT p.oid, p.proname FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang WHERE p.oid >= 16384 AND ` + outsideRoutine +
 	` AND p.oid NOT IN (SELECT unnest(ARRAY[fdwhandler, fdwvalidator]) FROM pg_foreign_data_wrapper UNION SELECT unnest(ARRAY[lanplcallfoid, laninline, lanvalidator]) FROM pg_language UNION SELECT amhandler FROM pg_am))` +
 	`, dep AS MATERIALIZED (SELECT d.classid, d.objid, fn.proname FROM pg_depend d JOIN beyond fn ON fn.oid = d.refobjid` +
