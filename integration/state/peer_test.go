@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,6 +63,10 @@ func (p *peer) greeting() string {
 // do sends messages in one write and returns what they are answered, a line
 // for each message.
 func (p *peer) do(messages []pgproto3.FrontendMessage) []string {
+	return inOrder(p.answers(messages))
+}
+
+func (p *peer) answers(messages []pgproto3.FrontendMessage) []string {
 	due := p.expect(messages)
 	if err := p.Conn.Conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return []string{wiretest.Ending(err)}
@@ -73,6 +78,21 @@ func (p *peer) do(messages []pgproto3.FrontendMessage) []string {
 		return []string{wiretest.Ending(err)}
 	}
 	return p.hear(due)
+}
+
+// inOrder sorts what is reported of parameters together. PostgreSQL has no order for that
+// which would hold: by name up to version 15, by what was changed last from 16 on
+// (guc.c: ReportChangedGUCOptions).
+func inOrder(lines []string) []string {
+	from := 0 // of the parameters in a row
+	for i, line := range lines {
+		if !strings.HasPrefix(line, `{"Type":"ParameterStatus"`) {
+			from = i + 1
+			continue
+		}
+		slices.Sort(lines[from : i+1])
+	}
+	return lines
 }
 
 // thisSide is a word in a text that stands for the name of the database, where a name
@@ -147,7 +167,7 @@ func (p *peer) hear(d due) (lines []string) {
 				p.failed, d.tail = true, 0
 			}
 		default:
-			if d.ready == 0 && answers(m) {
+			if d.ready == 0 && ends(m) {
 				d.tail--
 			}
 		}
@@ -155,9 +175,9 @@ func (p *peer) hear(d due) (lines []string) {
 	return lines
 }
 
-// answers reports whether a message is the end of the answer to one of the
+// ends reports whether a message is the end of the answer to one of the
 // extended protocol's.
-func answers(m pgproto3.BackendMessage) bool {
+func ends(m pgproto3.BackendMessage) bool {
 	switch m.(type) {
 	case *pgproto3.ParseComplete, *pgproto3.BindComplete, *pgproto3.CloseComplete, *pgproto3.RowDescription, *pgproto3.NoData,
 		*pgproto3.CommandComplete, *pgproto3.EmptyQueryResponse, *pgproto3.PortalSuspended, *pgproto3.CopyInResponse:

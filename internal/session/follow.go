@@ -20,8 +20,9 @@ type changes struct {
 	anybody  bool              // who the session is, and whatever a program made up, has to be asked for too
 	reverts  bool              // some may have been given the upstream's defaults, unseen; see mayRevert
 	defaults []lapse           // those of the login that may have been, to be set again; see reclaim
-	former   Settings          // the client's before DISCARD ALL, until PostgreSQL has reported what it changed; else zero
-	reports  []byte            // of DISCARD ALL, for the end of the group
+	told     map[string]string // the parameters as the client knows them, from DISCARD ALL to the end of its group; else nil
+	undoes   bool              // PostgreSQL has not reported yet what that DISCARD ALL changed
+	reports  []byte            // for the end of a group that goes on without its upstream
 
 	// Why the settings cannot follow the client.
 	long      []string // some are too long, or not for the login to set or to see, by their names

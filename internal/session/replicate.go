@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"maps"
 	"net"
 	"slices"
 	"sync/atomic"
@@ -51,11 +50,7 @@ func (e *Env) Replicate(login *auth.Login, up *upstream.Login, ended func()) err
 	if err := e.register(login.Protocol, func(k key) { r.key, e.relays[k.pid] = k, r }); err != nil {
 		return err
 	}
-	var greeting []byte
-	for _, name := range slices.Sorted(maps.Keys(up.Params)) {
-		greeting = wire.AppendParameterStatus(greeting, name, up.Params[name])
-	}
-	greeting = wire.AppendKey(greeting, r.key.pid, r.key.secret)
+	greeting := wire.AppendKey(wire.AppendParameters(nil, up.Params), r.key.pid, r.key.secret)
 	greeting = wire.AppendReady(greeting, wire.Idle)
 	if _, err := login.Conn.Write(greeting); err != nil {
 		e.forgetRelay(r)

@@ -5,6 +5,7 @@ package session
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"strings"
 
 	"github.com/weir-pg/weir/internal/sqlstate"
@@ -148,7 +149,9 @@ func (x *exchange) noticeTag(a *answer, tag []byte) {
 		x.changes.long, x.changes.unlearned = nil, false
 		x.s.unlistenAll()
 		x.discarded = a != nil && a.kind == 'E'
-		x.changes.former = x.s.settings
+		if a != nil && !a.own() {
+			x.changes.told, x.changes.undoes = maps.Clone(x.up.Params), true
+		}
 		x.up.settings = noSettings
 		x.up.unrelieve()
 		x.s.changeSettings(x.s.start)
@@ -191,7 +194,7 @@ func (x *exchange) ready(size int) {
 	if x.notes != nil && !a.own() {
 		x.tellNotes()
 	}
-	if x.changes.reports != nil && !a.own() {
+	if (x.changes.told != nil || x.changes.reports != nil) && !a.own() {
 		x.report()
 	}
 	if x.listen.undo.open && !a.own() {
@@ -207,7 +210,7 @@ func (x *exchange) ready(size int) {
 		x.announce(x.status)
 		p.keep(size)
 	}
-	x.answering, x.changes.former = false, Settings{}
+	x.answering, x.changes.undoes = false, false
 	asked := !a.own() // by the client; pop ends a
 	x.leftBehind(a.pins)
 	switch a.kind {
@@ -287,40 +290,38 @@ func (x *exchange) parameter(size int) {
 	if rereads(n) {
 		x.up.noteQuoting()
 	}
-	if x.changes.former != (Settings{}) {
-		x.reportDiscarded(n, v)
-		x.toClient.discard(size)
-		return
-	}
-	if a := x.due.first(); a == nil || a.kind != internal && a.kind != ahead {
+	if a := x.due.first(); !x.changes.undoes && (a == nil || a.kind != internal && a.kind != ahead) {
 		x.follow(n, v, before)
+	}
+	if x.changes.told != nil {
+		x.toClient.discard(size) // see report
+		return
 	}
 	x.pass(size)
 }
 
-// reportDiscarded reports a parameter that DISCARD ALL has changed. The upstream
-// reports what it started with itself, where the client gets back what it asked
-// for at login. What is reported while weir brings that, in the middle of a group,
-// waits for the end of the group, as it does in PostgreSQL.
-func (x *exchange) reportDiscarded(name, value string) {
-	lower := strings.ToLower(name)
-	if own, ok := x.s.start.get(lower); ok {
-		if former, _ := x.changes.former.get(lower); former == own {
-			return
-		}
-		value = own
-	}
-	if a := x.due.first(); a != nil && a.own() {
-		x.changes.reports = wire.AppendParameterStatus(x.changes.reports, name, value)
-		return
-	}
-	x.toClient.insert(func(out []byte) []byte { return wire.AppendParameterStatus(out, name, value) })
-}
-
-// report reports at the end of a group what had to wait for it.
+// report reports at the end of a group in which DISCARD ALL has run what is not as the
+// client knows it. What the upstream reports is what it started with itself, where the
+// client gets back what it asked for at login, maybe later.
 func (x *exchange) report() {
+	x.saveReports(x.up)
 	x.toClient.insert(func(out []byte) []byte { return append(out, x.changes.reports...) })
 	x.changes.reports = nil
+}
+
+// saveReports writes down what report will say.
+func (x *exchange) saveReports(up *Upstream) {
+	unlike := x.changes.told
+	for name, known := range unlike {
+		value, ok := x.s.settings.get(strings.ToLower(name))
+		if !ok {
+			value = up.Params[name]
+		}
+		if unlike[name] = value; value == known {
+			delete(unlike, name)
+		}
+	}
+	x.changes.told, x.changes.reports = nil, wire.AppendParameters(x.changes.reports, unlike)
 }
 
 // failure handles ErrorResponse.

@@ -186,6 +186,7 @@ func (x *exchange) detach() *Upstream {
 	if x.status != wire.Idle {
 		x.s.changeSettings(x.changes.settled) // what a lost block had set is rolled back
 	}
+	x.saveReports(up)
 	reports := x.changes.reports // are of the group, which may go on elsewhere
 	x.changes = x.changes.forgotten()
 	x.changes.reports = reports

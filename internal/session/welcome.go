@@ -52,11 +52,8 @@ func (p *Pool) welcome(ctx context.Context, s Settings) ([]byte, Settings, *era,
 		return nil, said, nil, err
 	}
 	w = &welcome{application: params["application_name"], settings: said, era: era}
-	for _, name := range slices.Sorted(maps.Keys(params)) {
-		if name != "application_name" {
-			w.messages = wire.AppendParameterStatus(w.messages, name, params[name])
-		}
-	}
+	delete(params, "application_name")
+	w.messages = wire.AppendParameters(nil, params)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.welcomes) >= maxWelcomes {

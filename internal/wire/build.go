@@ -4,6 +4,9 @@ package wire
 
 import (
 	"encoding/binary"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/weir-pg/weir/internal/sqlstate"
 )
@@ -86,6 +89,20 @@ func AppendComplete(b []byte, tag string) []byte {
 func AppendParameterStatus(b []byte, name, value string) []byte {
 	b, start := Begin(b, ParameterStatus)
 	return End(AppendCString(AppendCString(b, name), value), start)
+}
+
+// AppendParameters appends a ParameterStatus message for each parameter, in the order of
+// PostgreSQL's own list (guc.c: guc_name_compare).
+func AppendParameters(b []byte, params map[string]string) []byte {
+	if len(params) == 0 {
+		return b
+	}
+	for _, name := range slices.SortedFunc(maps.Keys(params), func(x, y string) int {
+		return strings.Compare(strings.ToLower(x), strings.ToLower(y))
+	}) {
+		b = AppendParameterStatus(b, name, params[name])
+	}
+	return b
 }
 
 // AppendKey appends a BackendKeyData message.
