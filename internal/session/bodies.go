@@ -69,7 +69,7 @@ func (e *effect) addCode(code routine.Code) {
 // no word of its text need name them.
 func (e *effect) addTypes(oids []byte) {
 	for i := 2; i+oidSize <= len(oids); i += oidSize {
-		if oid := binary.BigEndian.Uint32(oids[i:]); oid >= firstNormal {
+		if oid := binary.BigEndian.Uint32(oids[i:]); oid >= routine.FirstNormal {
 			e.calls, e.newest = append(e.calls, routine.TypeOf(oid)), max(e.newest, oid)
 		}
 	}

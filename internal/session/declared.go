@@ -22,28 +22,12 @@ type declared map[string]reasons
 func (e *Env) Declare(asked, pinning []string) {
 	d := make(declared)
 	for _, name := range asked {
-		d[bareName(name)] |= opaque
+		d[sqltext.BareName(name)] |= opaque
 	}
 	for _, name := range pinning {
-		d[bareName(name)] |= functions
+		d[sqltext.BareName(name)] |= functions
 	}
 	e.dictionary.declared = d
-}
-
-// bareName returns the name as PostgreSQL keeps it, without its schema.
-func bareName(name string) string {
-	list, ok := sqltext.Elements(name)
-	for i, e := range list {
-		ok = ok && (e.Name != "") == (i%2 == 0) && (e.Name != "" || e.Byte == '.')
-	}
-	if last := len(list) - 1; ok && last%2 == 0 {
-		return list[last].Name
-	}
-	name = name[strings.LastIndexByte(name, '.')+1:]
-	if bare, quoted := strings.CutPrefix(name, `"`); quoted {
-		return strings.TrimSuffix(bare, `"`)
-	}
-	return strings.ToLower(name)
 }
 
 // effectOf is the function of that name, with what the declared functions do.

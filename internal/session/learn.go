@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/weir-pg/weir/internal/sqltext"
 	"github.com/weir-pg/weir/internal/wire"
 )
 
@@ -203,7 +204,7 @@ func addHidden(sql *strings.Builder, names []string) {
 // foundLimit puts a time limit among the settings as pg_settings would have it,
 // unless it is what the session began with.
 func (x *exchange) foundLimit(has map[string]string, name string) {
-	now, ok := milliseconds(has[name])
+	now, ok := sqltext.Milliseconds(has[name])
 	has[name] = strconv.FormatInt(now, 10)
 	if began := startOf + name; !ok || has[name] == has[began] {
 		delete(has, name)

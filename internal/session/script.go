@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
+
+	"github.com/weir-pg/weir/internal/sqltext"
 )
 
 // script is SQL that gives a session other settings.
@@ -57,7 +59,7 @@ func (s *script) free(from Settings) {
 	}
 	for _, name := range scriptLimits {
 		limit, ok := from.get(name)
-		ms, known := milliseconds(limit)
+		ms, known := sqltext.Milliseconds(limit)
 		if !ok || known && (ms == 0 || ms >= shortLimit) {
 			continue
 		}

@@ -3,8 +3,6 @@
 package session
 
 import (
-	"bytes"
-
 	"github.com/weir-pg/weir/internal/sqltext"
 	"github.com/weir-pg/weir/internal/wire"
 )
@@ -87,14 +85,5 @@ func (x *exchange) changedNothing() bool {
 		return true
 	}
 	l, ok := x.lone()
-	return ok && isConstant(l.text) && !l.hasOwnTypes()
-}
-
-// isConstant reports whether a text is a SELECT of numbers and NULL: there is
-// nothing in it that could call anything.
-func isConstant(text string) bool {
-	rest := bytes.ToLower([]byte(text))
-	rest, selects := bytes.CutPrefix(bytes.TrimSpace(rest), []byte("select "))
-	rest = bytes.ReplaceAll(rest, []byte("null"), nil)
-	return selects && len(bytes.Trim(rest, "0123456789, ;")) == 0
+	return ok && sqltext.IsConstant(l.text) && !l.hasOwnTypes()
 }

@@ -35,11 +35,13 @@ func (x *exchange) timeLimits() []string {
 // majorVersion is that of the upstream's PostgreSQL, 0 where it does not say.
 func (x *exchange) majorVersion() int {
 	version := x.up.Params["server_version"] // "18.4", "15.10 (Debian 15.10-0+deb12u1)", "19devel"
-	end := strings.IndexFunc(version, func(r rune) bool { return r < '0' || r > '9' })
-	if end < 0 {
-		end = len(version)
+	for i, c := range version {
+		if c < '0' || c > '9' {
+			version = version[:i]
+			break
+		}
 	}
-	n, _ := strconv.Atoi(version[:end])
+	n, _ := strconv.Atoi(version)
 	return n
 }
 
@@ -61,16 +63,4 @@ func (x *exchange) unhindered(sql string) string {
 // ask is rowsFrom without the client's limits.
 func (x *exchange) ask(sql string) (map[string]string, error) {
 	return x.rowsFrom(x.unhindered(sql))
-}
-
-// milliseconds reads a time as PostgreSQL shows it: "0", "250ms", "90s", "2min"
-// (convert_int_from_base_unit in guc.c).
-func milliseconds(shown string) (int64, bool) {
-	end := strings.IndexFunc(shown, func(r rune) bool { return r < '0' || r > '9' })
-	if end < 0 {
-		end = len(shown)
-	}
-	n, err := strconv.ParseInt(shown[:end], 10, 64)
-	unit, ok := map[string]int64{"": 1, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}[shown[end:]]
-	return n * unit, ok && err == nil
 }

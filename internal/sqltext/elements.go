@@ -69,3 +69,19 @@ func mayEscape(literal string) bool {
 	}
 	return false
 }
+
+// BareName returns the name as PostgreSQL keeps it, without its schema.
+func BareName(name string) string {
+	list, ok := Elements(name)
+	for i, e := range list {
+		ok = ok && (e.Name != "") == (i%2 == 0) && (e.Name != "" || e.Byte == '.')
+	}
+	if last := len(list) - 1; ok && last%2 == 0 {
+		return list[last].Name
+	}
+	name = name[strings.LastIndexByte(name, '.')+1:]
+	if bare, quoted := strings.CutPrefix(name, `"`); quoted {
+		return strings.TrimSuffix(bare, `"`)
+	}
+	return strings.ToLower(name)
+}

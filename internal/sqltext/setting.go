@@ -2,6 +2,11 @@
 
 package sqltext
 
+import (
+	"strconv"
+	"strings"
+)
+
 // set reads on after SET (gram.y, VariableSetStmt).
 func (h *head) set() (Kind, string) {
 	kind, scoped := Set, false
@@ -114,4 +119,16 @@ func IsDefault[T Text](text T, s Statement) bool {
 		return l.is(before, "set") || l.is(before, "session") || l.is(before, "local")
 	}
 	return false
+}
+
+// Milliseconds reads a time as PostgreSQL shows it: "0", "250ms", "90s", "2min"
+// (convert_int_from_base_unit in guc.c).
+func Milliseconds(shown string) (int64, bool) {
+	end := strings.IndexFunc(shown, func(r rune) bool { return r < '0' || r > '9' })
+	if end < 0 {
+		end = len(shown)
+	}
+	n, err := strconv.ParseInt(shown[:end], 10, 64)
+	unit, ok := map[string]int64{"": 1, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}[shown[end:]]
+	return n * unit, ok && err == nil
 }
