@@ -42,7 +42,7 @@ func TestRandomPipelines(t *testing.T) {
 		t.Run(fmt.Sprintf("worker %d", i), func(t *testing.T) {
 			t.Parallel()
 			g := newGround(t)
-			left := *groups / workers
+			left := (*groups + workers - 1) / workers
 			for n := *seed + uint64(i); more(left, began) && !t.Failed(); n += workers {
 				s := invent(n)
 				left -= s.groups()
