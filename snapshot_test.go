@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/weir-pg/weir"
 )
 
 // TestAParseFromMemoryTakesItsSnapshot says the same to PostgreSQL and to weir, which
@@ -63,6 +65,64 @@ func TestAParseFromMemoryTakesItsSnapshot(t *testing.T) {
 			}
 		}
 		_, _, _ = warm.Close(), direct.Close(), through.Close()
+	}
+	g.balanced(t)
+}
+
+// TestWhatWeirPreparesTakesNoSnapshot describes a statement that the upstream lacks in
+// front of what has to come before the snapshot of its transaction.
+func TestWhatWeirPreparesTakesNoSnapshot(t *testing.T) {
+	t.Parallel()
+	type messages = []pgproto3.FrontendMessage
+	upstream := database(t)
+	g := open(t, upstream, poolOf(1), func(c *weir.Config) { c.Pool.MaxPreparedStatements = 1 })
+	const serializable, begins = "set transaction isolation level serializable", "start transaction isolation level repeatable read"
+	const shown = "show transaction_isolation"
+	sync, once := messages{&pgproto3.Sync{}}, func(list ...messages) messages { return slices.Concat(list...) }
+	described := messages{&pgproto3.Describe{ObjectType: 'S', Name: "s0"}}
+	for name, writes := range map[string][]messages{
+		"the group begins":         {once(described, group(begins)), simple(shown), simple("rollback")},
+		"the text begins":          {once(described, simple(begins)), simple(shown)},
+		"a plain BEGIN":            {once(described, group("begin")), simple(serializable), simple(shown)},
+		"a block":                  {simple("begin"), once(described, sync), simple(serializable), simple(shown)},
+		"a block, extended":        {group("begin"), once(described, sync), group(serializable), simple(shown)},
+		"in one write":             {once(simple("begin"), described, sync, simple(serializable), simple(shown))},
+		"in one group":             {simple("begin"), once(described, group(serializable)), simple(shown)},
+		"a block that runs":        {simple("begin; show work_mem"), once(described, sync), simple("set local transaction_isolation = serializable"), simple(shown)},
+		"what the block is":        {simple("begin read only, deferrable"), once(described, sync), simple(serializable), simple("show transaction_read_only"), simple("show transaction_deferrable")},
+		"to write":                 {simple("begin read only"), once(described, sync), simple("set transaction read write"), simple("show transaction_read_only")},
+		"BEGIN in the block":       {simple("begin"), once(described, sync), simple("begin isolation level serializable"), simple(shown)},
+		"before a lock":            {simple("begin isolation level repeatable read"), once(described, sync), simple("lock table kept in share mode"), simple(serializable), simple(shown)},
+		"the client's own":         {simple("begin"), once(described, sync), once(messages{&pgproto3.Parse{Query: "select 2"}}, sync), simple(serializable)},
+		"the client's, before":     {simple("begin; select 2"), once(described, sync), simple(serializable)},
+		"in the group":             {once(described, messages{&pgproto3.Parse{Query: "select 2"}, &pgproto3.Parse{Name: "s2", Query: begins}, &pgproto3.Bind{PreparedStatement: "s2"}, &pgproto3.Execute{}}, sync)},
+		"it is bound":              {once(messages{&pgproto3.Bind{PreparedStatement: "s0"}}, group(begins)), simple(shown)},
+		"work that has to last":    {simple("begin"), simple("set local work_mem = '5MB'"), once(described, sync), simple("set local work_mem = '6MB'"), simple("show work_mem"), simple("commit"), simple("show work_mem")},
+		"a lock that has to last":  {simple("begin; lock table pg_class in access share mode"), once(described, sync), simple("set work_mem = '6MB'"), simple("select count(*) from pg_locks where pid = pg_backend_pid() and relation = 'pg_class'::regclass")},
+		"a portal that has to":     {once(described, messages{&pgproto3.Parse{Name: "s2", Query: shown}, &pgproto3.Bind{DestinationPortal: "p", PreparedStatement: "s2"}}, extended("set work_mem = '6MB'"), messages{&pgproto3.Execute{Portal: "p"}}, sync)},
+		"a group that was undone":  {once(described, messages{&pgproto3.Execute{Portal: "none"}}, sync), simple(begins), simple(shown)},
+		"written, then in a block": {simple("begin"), simple("insert into kept values (1)"), once(described, sync), simple(serializable), simple("rollback"), simple("select count(*) from kept")},
+	} {
+		direct, through, other := rawDirect(t, upstream), g.raw(t), g.raw(t)
+		for _, c := range []*raw{direct, through} {
+			c.send(t, once(simple("create table if not exists kept (n int)"), prepareNamed("s0", "select count(*) from pg_class where oid = 0"))...)
+			c.transcript(t, 2)
+		}
+		other.send(t, slices.Concat(prepareNamed("w", "select 3"), executeNamed("w"), prepareNamed("x", "select 4"), executeNamed("x"))...) // in whose place s0's is closed
+		other.transcript(t, 4)
+		for i, write := range writes {
+			direct.send(t, write...)
+			through.send(t, write...)
+			for _, m := range write {
+				switch m.(type) {
+				case *pgproto3.Query, *pgproto3.Sync:
+					if got, want := said(t, through), said(t, direct); got != want {
+						t.Errorf("%s, write %d: %q through weir, %q directly", name, i, got, want)
+					}
+				}
+			}
+		}
+		_, _, _ = other.Close(), direct.Close(), through.Close()
 	}
 	g.balanced(t)
 }

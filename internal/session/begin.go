@@ -64,7 +64,7 @@ func maybeBlock(text []byte) bool {
 // the tag that answers it, "" where PostgreSQL has to.
 func (s *Session) advance(text []byte) string {
 	o, ok := sqltext.Opens(text)
-	ok = ok && !s.snapless // else PostgreSQL may have to refuse it
+	ok = ok && !s.snapshot.lacks // else PostgreSQL may have to refuse it
 	if len(s.opening) == 0 {
 		if !ok || o.Kind != sqltext.Begin {
 			return ""
@@ -82,7 +82,7 @@ func (s *Session) advance(text []byte) string {
 		return ""
 	}
 	s.forgetOpening()
-	s.snapless = false
+	s.snapshot = snapshot{}
 	if kind == sqltext.Rollback {
 		return "ROLLBACK"
 	}
@@ -104,7 +104,7 @@ func (s *Session) forgetOpening() {
 // failBlock makes a block that is held back one that has failed: there is no
 // upstream for it. One that was lost before, and that a text was to end, has ended.
 func (s *Session) failBlock() {
-	s.snapless = false
+	s.snapshot = snapshot{}
 	s.lost, s.loss = len(s.opening) > 0, nil
 	s.forgetOpening()
 }

@@ -80,6 +80,7 @@ func (x *exchange) askAbout(st *statement) {
 	x.checks = checks{st: st, at: x.s.env.dictionary.clock.Load()}
 	x.found.complaint, x.found.changed = nil, false
 	x.send()
+	x.s.snapshot.group |= byWeir
 	x.runOwn("SAVEPOINT " + guard)
 	x.due.push(answer{kind: 'D', fate: swallowed, st: st})
 	x.toUp.insert(func(out []byte) []byte { return wire.AppendTarget(out, wire.Describe, wire.Statement, st.Name) })

@@ -48,19 +48,11 @@ func (x *exchange) refusedGuarded(code sqlstate.Code, body []byte) {
 		return
 	}
 	message := strings.ToLower(string(wire.Field(body, wire.FieldMessage)))
-	var left []string
-	for _, name := range x.changes.guarded {
-		again := 0
-		for _, other := range x.changes.guarded {
-			if other == name {
-				again++
-			}
-		}
-		if again > 1 || !strings.Contains(message, `"`+name+`"`) {
-			left = append(left, name)
-		}
-	}
-	x.changes.guarded = left
+	all := x.changes.guarded
+	x.changes.guarded = slices.DeleteFunc(slices.Clone(all), func(name string) bool {
+		again := slices.Contains(all[slices.Index(all, name)+1:], name)
+		return !again && strings.Contains(message, `"`+name+`"`)
+	})
 }
 
 const insufficientPrivilege sqlstate.Code = "42501"

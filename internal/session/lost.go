@@ -51,7 +51,7 @@ func (x *exchange) upstreamLost(cause error) {
 	if inBlock { // else PostgreSQL has not seen the block that is held back
 		x.s.forgetOpening()
 	}
-	x.s.lost, x.s.snapless = inBlock, false
+	x.s.lost, x.s.snapshot = inBlock, snapshot{}
 	x.s.tries, x.s.losses, x.s.doubt = 0, 0, nil
 	if told := x.answerLost(asked, open, err); inBlock && !told && !failed {
 		x.s.loss = err

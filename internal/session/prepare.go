@@ -102,6 +102,7 @@ func (x *exchange) parseUnseen(size int) bool {
 	}
 	x.send()
 	st := &statement{unseen: true, alone: true, clients: 1, effect: unread}
+	x.s.snapshot.group |= byClient
 	x.due.push(answer{kind: 'P', unnamed: true, st: st, pins: x.analysesAs(&unread)})
 	x.s.assumeUnnamed(st)
 	x.up.Prepared.Unnamed = &st.Statement
@@ -121,6 +122,9 @@ func (x *exchange) parseUnnamed(m wire.ParseMessage, st *statement, size int) {
 // statementFor returns the statement that a Parse defines.
 func (x *exchange) statementFor(m wire.ParseMessage) *statement {
 	kind := sqltext.First(m.Text).Kind
+	if unaffected&(1<<kind) == 0 {
+		x.s.snapshot.group |= byClient
+	}
 	if x.unsure() && unaffected&(1<<kind) == 0 || naming&(1<<kind) != 0 && sqltext.Mentions(m.Text) != nil {
 		st := x.s.env.dictionary.passing(m.Text, m.OIDs, x.s.meaning, x.quoting())
 		st.targets = x.targetsOf(st)
@@ -256,7 +260,7 @@ func (x *exchange) parseAlone(size int) bool {
 	name := string(keyed(m.Name))
 	x.s.setNamed(name, &prepared{statement: st})
 	x.s.guess(name)
-	x.s.snapless = x.s.snapless || st.snaps()
+	x.s.snapshot.lacks = x.s.snapshot.lacks || st.snaps()
 	x.toUp.discard(size)
 	x.toClient.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.ParseComplete) })
 	return true
@@ -413,10 +417,10 @@ func (x *exchange) bind(size int) bool {
 		return done
 	}
 	var e *effect
-	lacks, wait := false, false
+	need, wait := "", false
 	if st != nil {
 		e = x.withMentioned(x.effectOf(st))
-		if lacks, wait = x.lacksSnapshot(e.kinds); wait || x.waitsForNames(e) {
+		if need, wait = x.needOf(e.kinds); wait || x.waitsForNames(e) {
 			return false
 		}
 	}
@@ -453,9 +457,7 @@ func (x *exchange) bind(size int) bool {
 		}
 	}
 	x.send()
-	if lacks {
-		x.takeSnapshot(false)
-	}
+	x.meetNeed(need, false)
 	if again {
 		x.reclaim(false)
 	}
@@ -472,6 +474,7 @@ func (x *exchange) bind(size int) bool {
 	} else {
 		x.prepare(st, name)
 	}
+	x.s.snapshot.group |= bound
 	x.due.push(answer{kind: 'B', st: st, pins: pins, name: p.kept(), portal: was, first: p.firstUse(), stamp: x.checks.at})
 	x.checks.at = 0
 	x.rename(wire.Bind, size, wire.HeaderSize+len(portal)+1, name, st)

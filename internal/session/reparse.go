@@ -33,6 +33,9 @@ const keptPrefix = "weir."
 // asPrepared calls parse, which sends a Parse of st, while the upstream has the settings
 // under which the client prepared it.
 func (x *exchange) asPrepared(st *statement, parse func()) {
+	if unaffected&(1<<st.kind) == 0 {
+		x.s.snapshot.group |= byWeir
+	}
 	unknown := x.varied || x.changes.touched || x.s.pinned()&(parameters|opaque|unfollowed) != 0
 	if st.meaning == x.s.meaning && !unknown || unaffected&(1<<st.kind) != 0 || x.status == wire.Failed || st.postponed() {
 		parse()

@@ -228,7 +228,7 @@ func (x *exchange) ready(size int) {
 	}
 	if asked {
 		x.s.settleGuesses()
-		x.s.snapless = x.s.snapless && x.status != wire.Idle
+		x.s.snapshot.answered(x.status, x.due.groups())
 		x.remains.told = x.remains.left
 		x.observeQuery()
 		if !x.due.empty() {

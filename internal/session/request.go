@@ -132,7 +132,8 @@ func (x *exchange) sync(size int) bool {
 		x.s.settleGuesses()
 		x.s.ending = none
 		status := x.s.blockStatus()
-		x.s.snapless = x.s.snapless && status != wire.Idle
+		x.s.snapshot.ends()
+		x.s.snapshot.answered(status, 0)
 		if x.changes.reports != nil {
 			x.report()
 		}
@@ -222,6 +223,7 @@ func (x *exchange) functionCall(size int) bool {
 	x.send()
 	x.toUp.keep(size)
 	x.due.push(answer{kind: 'F', pins: pins})
+	x.s.snapshot.ends()
 	return true
 }
 
@@ -243,7 +245,7 @@ func (x *exchange) query(size int) bool {
 	if x.toUp.whole(size) {
 		e = x.effectOfText(text)
 	}
-	lacks, wait := x.lacksSnapshot(e.kinds)
+	need, wait := x.needOf(e.kinds)
 	if wait || x.waitsForNames(&e) {
 		return false
 	}
@@ -286,10 +288,7 @@ func (x *exchange) query(size int) bool {
 	}
 	x.leaves(&e)
 	x.send()
-	if lacks {
-		x.takeSnapshot(true)
-		x.barrier = true
-	}
+	x.meetNeed(need, true)
 	x.sendQuery(&e, text, size, head)
 	return true
 }
@@ -331,6 +330,7 @@ func (x *exchange) sendQuery(e *effect, text []byte, size, head int) {
 	x.up.Prepared.Unnamed = nil
 	alone := head == 0 && (e.mentions != nil || e.kinds&forgetful != 0) && sqltext.Scan(text).Count == 1
 	x.due.push(answer{kind: 'Q', unnamed: true, pins: e.pins, added: added, steps: steps, alone: alone, frees: frees(e.mentions)})
+	x.s.snapshot.ends()
 	x.barrier = x.barrier || head > 0 || e.kinds&mayCopy != 0 || x.unsettledListening()
 }
 
@@ -358,7 +358,7 @@ func (x *exchange) answerDeallocate(text []byte, kinds sqltext.Kinds, size int) 
 	} else {
 		x.stray = true // a query would have ended the client's unnamed portal
 	}
-	x.s.snapless = x.s.snapless || status != wire.Idle
+	x.s.snapshot.lacks = x.s.snapshot.lacks || status != wire.Idle
 	x.toClient.insert(func(out []byte) []byte {
 		return wire.AppendReady(wire.AppendComplete(out, "DEALLOCATE"), status)
 	})

@@ -87,7 +87,7 @@ type Session struct {
 	unnamedSpan uint64     // in which the unnamed statement was last changed, here or on the upstream
 	named       map[string]*prepared
 	guessed     []string  // names of those in the group under way whose Parse weir answered
-	snapless    bool      // a Parse of the transaction that would have taken its snapshot was answered from memory
+	snapshot    snapshot  // of its transaction
 	bytes       int       // that the statements in named take
 	in          []byte    // what the client sent and nobody has looked at yet
 	drop        int       // how many more bytes of a refused message are to come

@@ -3,6 +3,8 @@
 package session
 
 import (
+	"strings"
+
 	"github.com/weir-pg/weir/internal/sqltext"
 	"github.com/weir-pg/weir/internal/wire"
 )
@@ -11,15 +13,20 @@ import (
 // analyze_requires_snapshot in analyze.c). One that weir answers from memory does not.
 // It shows only where something must come before the snapshot, such as the isolation
 // level (variable.c). So in front of that the snapshot is taken after all.
+//
+// One that weir sends ahead, for a client that only describes a statement, takes the
+// snapshot where PostgreSQL alone takes none. Nothing but the end of the transaction
+// gives it back (snapmgr.c: FirstSnapshotSet). As long as the client has done nothing
+// in it, it may end and begin anew.
 
 const (
 	// snapping are the kinds of statements whose Parse takes a snapshot.
 	snapping = undoable | 1<<sqltext.Declare | 1<<sqltext.DeclareWithHold | 1<<sqltext.Explain | 1<<sqltext.ExplainAnalyze
 
-	// beforehand are the kinds of statements that may have to come before it. Others
-	// take one themselves before they do what would have to (PlannedStmtRequiresSnapshot
-	// in pquery.c).
-	beforehand = 1<<sqltext.Begin | 1<<sqltext.SetTransaction | 1<<sqltext.Set | 1<<sqltext.SetLocal | 1<<sqltext.Unknown
+	// beforehand are the kinds of statements that may have to come before it, LOCK for
+	// what is seen behind it. Others take one themselves before they do what would have
+	// to (PlannedStmtRequiresSnapshot in pquery.c).
+	beforehand = 1<<sqltext.Begin | 1<<sqltext.SetTransaction | 1<<sqltext.Set | 1<<sqltext.SetLocal | 1<<sqltext.Lock | 1<<sqltext.Unknown
 )
 
 // snaps reports whether a Parse of the statement takes a snapshot.
@@ -35,25 +42,68 @@ func (q *answers) snapsFaked() bool {
 	return false
 }
 
-// lacksSnapshot reports whether a message with statements of these kinds may meet a
-// transaction without the snapshot that it would have. Where that depends on groups
-// that are not answered, it waits.
-func (x *exchange) lacksSnapshot(kinds sqltext.Kinds) (lacks, wait bool) {
-	if kinds&beforehand == 0 || !x.s.snapless && !x.due.snapsFaked() {
-		return false, false
-	}
-	if x.due.groups() > 0 {
-		x.fence = true
-		return false, true
-	}
-	return x.status != wire.Failed, false
+// snapshot is what has become of the snapshot of a client's transaction.
+type snapshot struct {
+	lacks        bool   // a Parse that would have taken it was answered from memory
+	group, block takers // in the group under way, and in the block before it
 }
 
-// takeSnapshot has the transaction take it in front of the next message.
-func (x *exchange) takeSnapshot(query bool) {
-	x.due.push(answer{kind: 'C', fate: swallowed, leads: query})
-	x.due.push(answer{kind: 'P', fate: swallowed, leads: query})
-	x.toUp.insert(func(out []byte) []byte {
-		return wire.AppendParse(wire.AppendTarget(out, wire.Close, wire.Statement, parsedAside), parsedAside, "SELECT", noOIDs)
-	})
+// takers are what may have taken it.
+type takers uint8
+
+const (
+	byWeir   takers = 1 << iota // weir has asked or prepared something in front of what takes none
+	byClient                    // the client may have, or may have done what has to last
+	bound                       // the client has a portal, which the end of the transaction would take away
+)
+
+// ends takes in that the group under way is sent. What is not answered counts to the block.
+func (s *snapshot) ends() { s.block, s.group = s.block|s.group, 0 }
+
+// answered takes in the end of a group, behind which so many are not answered.
+func (s *snapshot) answered(status byte, groups int) {
+	if status == wire.Idle {
+		s.lacks = false
+		if groups == 0 {
+			s.block = 0
+		}
+	}
+}
+
+// needOf returns what has to go in front of a message with statements of these kinds,
+// for a transaction that does not have the snapshot that it would have without weir, or
+// has one that it would not have. Where that depends on groups that are not answered,
+// it waits. What is made anew must be as if it had only begun.
+func (x *exchange) needOf(kinds sqltext.Kinds) (need string, wait bool) {
+	s := &x.s.snapshot
+	lacks, takers := s.lacks || x.due.snapsFaked(), s.block|s.group
+	switch {
+	case kinds&beforehand == 0 || !lacks && takers&byWeir == 0:
+		return "", false
+	case x.due.groups() > 0:
+		x.fence = true
+		return "", true
+	case x.status == wire.Failed:
+		return "", false
+	case lacks:
+		return "SELECT", false
+	case takers&byClient != 0 || s.group&bound != 0 || x.belted:
+		return "", false
+	case x.inBlock():
+		return "COMMIT AND CHAIN", false
+	}
+	return "BEGIN;COMMIT", false // without the warning that COMMIT alone gives
+}
+
+// meetNeed sends that.
+func (x *exchange) meetNeed(need string, query bool) {
+	if need == "" {
+		return
+	}
+	x.barrier = x.barrier || query
+	for sql := range strings.SplitSeq(need, ";") {
+		x.runOwnAhead(sql, query)
+	}
+	x.s.snapshot.group &^= byWeir
+	x.s.snapshot.block &^= byWeir
 }

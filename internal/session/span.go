@@ -12,6 +12,9 @@ func (x *exchange) pushSync(a answer) {
 	a.span = x.s.span
 	x.s.span++
 	x.due.push(a)
+	if a.fate == forwarded {
+		x.s.snapshot.ends()
+	}
 }
 
 // uncertain reports whether what was done in a span may yet turn out not to have

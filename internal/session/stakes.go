@@ -39,6 +39,9 @@ const (
 func (x *exchange) atStake(k sqltext.Kinds) {
 	s := &x.stakes
 	s.kinds |= k
+	if k&^(1<<sqltext.Begin|1<<sqltext.Show|1<<sqltext.Empty) != 0 {
+		x.s.snapshot.group |= byClient
+	}
 	if !s.ended && (x.inBlock() || len(x.s.opening) > 0) {
 		// What stands in one text with a ROLLBACK may stand behind it.
 		s.commit = s.commit || k&committing != 0 || k&(1<<sqltext.Rollback) != 0 && k&^quiet != 0

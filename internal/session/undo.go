@@ -18,7 +18,7 @@ func (x *exchange) fake() {
 		if a.kind == 'C' {
 			typ = wire.CloseComplete
 		} else {
-			x.s.snapless = x.s.snapless || a.st.snaps()
+			x.s.snapshot.lacks = x.s.snapshot.lacks || a.st.snaps()
 		}
 		x.toClient.insert(func(out []byte) []byte { return wire.AppendEmpty(out, typ) })
 		x.succeeded()

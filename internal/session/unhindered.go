@@ -49,6 +49,7 @@ func (x *exchange) majorVersion() int {
 // Inside a block it is sql: there the limits would stay off.
 func (x *exchange) unhindered(sql string) string {
 	if x.status != wire.Idle {
+		x.s.snapshot.group |= byWeir
 		return sql
 	}
 	var b strings.Builder
