@@ -78,62 +78,67 @@ func TestBodiesLeaveNothingToOthers(t *testing.T) {
 		run, find   string
 		mine, other string
 	}{
-		"do":                      {"do $$begin perform set_config('app.tenant', 'a', false); end$$", tenant, "a", ""},
-		"do, quoted":              {"do 'begin perform set_config(''app.tenant'', ''a'', false); end' language plpgsql", tenant, "a", ""},
-		"do, language first":      {"do language plpgsql 'begin perform set_config(''app.tenant'', ''a'', false); end'", tenant, "a", ""},
-		"do, escapes":             {`do e'begin perform set_config(\'app.tenant\', \'a\', false); end'`, tenant, "a", ""},
-		"do, computed":            {"do $$begin perform set_config('app.' || 'tenant', 'a', false); end$$", tenant, "a", ""},
-		"do, set role":            {"do $$begin set role pg_monitor; end$$", user, "pg_monitor", "postgres"},
-		"do, set session":         {"do $$begin set session app.tenant = 'a'; end$$", tenant, "a", ""},
-		"do, dynamic":             {"do $$begin execute 'set app.tenant = ''a'''; end$$", tenant, "a", ""},
-		"do, dynamic, computed":   {"do $$begin execute 'set app.' || lower('TENANT') || ' = ''a'''; end$$", tenant, "a", ""},
-		"do, calls":               {"do $$begin perform setter(); end$$", tenant, "a", ""},
-		"do, seed":                {"do $$begin perform setseed(0.5); end$$", "select random()::text", "0.9851677175347999", "*"},
-		"function":                {"select setter()", tenant, "a", ""},
-		"function of a function":  {"select outer_setter()", tenant, "a", ""},
-		"function, name given":    {"select named('app.tenant')", tenant, "a", ""},
-		"function, dynamic":       {"select becomes()", user, "pg_monitor", "postgres"},
-		"function, runs anything": {"select runs('set app.tenant = ''a''')", tenant, "a", ""},
-		"function, odd name":      {`select other."Odd Name"()`, tenant, "a", ""},
-		"function, default":       {"select argued()", tenant, "a", ""},
-		"procedure":               {"call proc()", user, "pg_monitor", "postgres"},
-		"lock":                    {"select locks()", lock, "true", "false"},
-		"temporary":               {"select temps()", "select coalesce(to_regclass('pg_temp.tt')::text, '')", "tt", ""},
-		"seed":                    {"select seeds()", "select random()::text", "0.9851677175347999", "*"},
-		"trigger":                 {"insert into watched values (1)", tenant, "a", ""},
-		"trigger, copy":           {"with a as (select 1) insert into public.watched select 1", tenant, "a", ""},
-		"trigger, cascade":        {"delete from parent", tenant, "a", ""},
-		"view":                    {"select n from seen", tenant, "a", ""},
-		"view of a view":          {"table seen_again", tenant, "a", ""},
-		"view of PostgreSQL's":    {"select n from builtin", tenant, "a", ""},
-		"rule":                    {"insert into ruled values (1)", tenant, "a", ""},
-		"default":                 {"insert into defaulted values (1)", tenant, "a", ""},
-		"check":                   {"insert into checked values (1)", tenant, "a", ""},
-		"domain":                  {"select 1::judged", tenant, "a", ""},
-		"domain of a column":      {"insert into dominated values ('1')", tenant, "a", ""},
-		"aggregate":               {"select summed(n) from (values (1)) v (n)", tenant, "a", ""},
-		"operator":                {"select 1@@@2", tenant, "a", ""},
-		"operator, schema":        {"select 1 operator(public.@@@) 2", tenant, "a", ""},
-		"view of an operator":     {"select n from operated", tenant, "a", ""},
-		"query to xml":            {"select query_to_xml('select setter()', true, true, '')", tenant, "a", ""},
-		"prepared by SQL":         {"prepare p as select setter(); execute p; deallocate p", tenant, "a", ""},
-		"do in a body":            {"select nested()", user, "pg_monitor", "postgres"},
-		"do of a value":           {"select nested_at('begin set role pg_monitor; end')", user, "pg_monitor", "postgres"},
-		"do of a literal":         {"select nested_by('begin set role pg_monitor; end')", user, "pg_monitor", "postgres"},
-		"a word in two parts":     {"select joined('t')", user, "pg_monitor", "postgres"},
-		"a function in a body":    {"select maker()", user, "pg_monitor", "postgres"},
-		"path":                    {"select placed('pg_temp')", foo, "true", "false"},
-		"path, dynamic":           {"select placed_so('pg_temp')", foo, "true", "false"},
-		"path, another function":  {"select placed_by('pg_temp')", foo, "true", "false"},
-		"path, function's own":    {"select placed_there()", foo, "true", "false"},
-		"path, statement before":  {"begin; select set_path('pg_temp'); create table foo (n int); commit", foo, "true", "false"},
-		"settings in a view":      {"update knobs set turned = '7MB' where knob = 'work_mem'", memory, "7MB", "4MB"},
-		"settings in a rule":      {"insert into turned values ('7MB')", memory, "7MB", "4MB"},
-		"settings in a function":  {"select turns()", memory, "7MB", "4MB"},
-		"settings, quoted":        {"select turns_quoted()", memory, "7MB", "4MB"},
-		"harmless":                {"select harmless(1)", tenant, "", ""},
-		"for the transaction":     {"select local(1)", tenant, "", ""},
-		"made just now":           {"create function pg_temp.now() returns void language plpgsql as $$begin set role pg_monitor; end$$; select pg_temp.now()", user, "pg_monitor", "postgres"},
+		"do":                       {"do $$begin perform set_config('app.tenant', 'a', false); end$$", tenant, "a", ""},
+		"do, quoted":               {"do 'begin perform set_config(''app.tenant'', ''a'', false); end' language plpgsql", tenant, "a", ""},
+		"do, language first":       {"do language plpgsql 'begin perform set_config(''app.tenant'', ''a'', false); end'", tenant, "a", ""},
+		"do, escapes":              {`do e'begin perform set_config(\'app.tenant\', \'a\', false); end'`, tenant, "a", ""},
+		"do, in two strings":       {"do 'begin set app.te'\n'nant = ''a''; end'", tenant, "a", ""},
+		"do, in three strings":     {"do e'begin perform set_config(\\'ap' -- a comment\n 'p.te'\n'nant\\', \\'a\\', false); end'", tenant, "a", ""},
+		"do, language in a string": {"do language 'plpgsql'\n e'begin perform setter(); end'", tenant, "a", ""},
+		"name in two strings":      {"select set_config('app.te'\n'nant', 'a', false)", tenant, "a", ""},
+		"body, in two strings":     {"do $$begin execute 'set app.te'\n'nant = ''a'''; end$$", tenant, "a", ""},
+		"do, computed":             {"do $$begin perform set_config('app.' || 'tenant', 'a', false); end$$", tenant, "a", ""},
+		"do, set role":             {"do $$begin set role pg_monitor; end$$", user, "pg_monitor", "postgres"},
+		"do, set session":          {"do $$begin set session app.tenant = 'a'; end$$", tenant, "a", ""},
+		"do, dynamic":              {"do $$begin execute 'set app.tenant = ''a'''; end$$", tenant, "a", ""},
+		"do, dynamic, computed":    {"do $$begin execute 'set app.' || lower('TENANT') || ' = ''a'''; end$$", tenant, "a", ""},
+		"do, calls":                {"do $$begin perform setter(); end$$", tenant, "a", ""},
+		"do, seed":                 {"do $$begin perform setseed(0.5); end$$", "select random()::text", "0.9851677175347999", "*"},
+		"function":                 {"select setter()", tenant, "a", ""},
+		"function of a function":   {"select outer_setter()", tenant, "a", ""},
+		"function, name given":     {"select named('app.tenant')", tenant, "a", ""},
+		"function, dynamic":        {"select becomes()", user, "pg_monitor", "postgres"},
+		"function, runs anything":  {"select runs('set app.tenant = ''a''')", tenant, "a", ""},
+		"function, odd name":       {`select other."Odd Name"()`, tenant, "a", ""},
+		"function, default":        {"select argued()", tenant, "a", ""},
+		"procedure":                {"call proc()", user, "pg_monitor", "postgres"},
+		"lock":                     {"select locks()", lock, "true", "false"},
+		"temporary":                {"select temps()", "select coalesce(to_regclass('pg_temp.tt')::text, '')", "tt", ""},
+		"seed":                     {"select seeds()", "select random()::text", "0.9851677175347999", "*"},
+		"trigger":                  {"insert into watched values (1)", tenant, "a", ""},
+		"trigger, copy":            {"with a as (select 1) insert into public.watched select 1", tenant, "a", ""},
+		"trigger, cascade":         {"delete from parent", tenant, "a", ""},
+		"view":                     {"select n from seen", tenant, "a", ""},
+		"view of a view":           {"table seen_again", tenant, "a", ""},
+		"view of PostgreSQL's":     {"select n from builtin", tenant, "a", ""},
+		"rule":                     {"insert into ruled values (1)", tenant, "a", ""},
+		"default":                  {"insert into defaulted values (1)", tenant, "a", ""},
+		"check":                    {"insert into checked values (1)", tenant, "a", ""},
+		"domain":                   {"select 1::judged", tenant, "a", ""},
+		"domain of a column":       {"insert into dominated values ('1')", tenant, "a", ""},
+		"aggregate":                {"select summed(n) from (values (1)) v (n)", tenant, "a", ""},
+		"operator":                 {"select 1@@@2", tenant, "a", ""},
+		"operator, schema":         {"select 1 operator(public.@@@) 2", tenant, "a", ""},
+		"view of an operator":      {"select n from operated", tenant, "a", ""},
+		"query to xml":             {"select query_to_xml('select setter()', true, true, '')", tenant, "a", ""},
+		"prepared by SQL":          {"prepare p as select setter(); execute p; deallocate p", tenant, "a", ""},
+		"do in a body":             {"select nested()", user, "pg_monitor", "postgres"},
+		"do of a value":            {"select nested_at('begin set role pg_monitor; end')", user, "pg_monitor", "postgres"},
+		"do of a literal":          {"select nested_by('begin set role pg_monitor; end')", user, "pg_monitor", "postgres"},
+		"a word in two parts":      {"select joined('t')", user, "pg_monitor", "postgres"},
+		"a function in a body":     {"select maker()", user, "pg_monitor", "postgres"},
+		"path":                     {"select placed('pg_temp')", foo, "true", "false"},
+		"path, dynamic":            {"select placed_so('pg_temp')", foo, "true", "false"},
+		"path, another function":   {"select placed_by('pg_temp')", foo, "true", "false"},
+		"path, function's own":     {"select placed_there()", foo, "true", "false"},
+		"path, statement before":   {"begin; select set_path('pg_temp'); create table foo (n int); commit", foo, "true", "false"},
+		"settings in a view":       {"update knobs set turned = '7MB' where knob = 'work_mem'", memory, "7MB", "4MB"},
+		"settings in a rule":       {"insert into turned values ('7MB')", memory, "7MB", "4MB"},
+		"settings in a function":   {"select turns()", memory, "7MB", "4MB"},
+		"settings, quoted":         {"select turns_quoted()", memory, "7MB", "4MB"},
+		"harmless":                 {"select harmless(1)", tenant, "", ""},
+		"for the transaction":      {"select local(1)", tenant, "", ""},
+		"made just now":            {"create function pg_temp.now() returns void language plpgsql as $$begin set role pg_monitor; end$$; select pg_temp.now()", user, "pg_monitor", "postgres"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -226,6 +231,7 @@ func TestWhatTheCatalogNamesIsCalled(t *testing.T) {
 	const truncated = "create function f() returns trigger language plpgsql as $$begin perform evil(); return null; end$$; create table p (n int primary key); create table c (n int primary key references p);"
 	const before = "create trigger t before truncate on d execute function f()"
 	const keyed = "create function f(n int) returns int language plpgsql immutable as $$begin perform set_config('role', 'pg_monitor', false); return n; end$$; create table p (n int) partition by list (f(n));"
+	const locked = "create function lk(n int) returns int language plpgsql immutable as $$begin perform pg_advisory_lock(n); return n; end$$; create table t (n int); create index i on t (lk(n)); create index b on t using brin (lk(n)); insert into t values (1);"
 	const lockOperator = "create operator @@@ (function = pg_advisory_lock, leftarg = int, rightarg = int);"
 	for name, c := range map[string]struct{ made, run string }{
 		"operator":            {lockOperator, "select 1 @@@ 2"},
@@ -271,7 +277,19 @@ func TestWhatTheCatalogNamesIsCalled(t *testing.T) {
 		"input in a view":                 {held + "create table n (n text); insert into n values ('held'); create view v as select record_in('(x)', n::regtype, -1)::text as n from n", "select * from v"},
 		"partition's key":                 {keyed + "create table p1 partition of p for values in (1)", "insert into p1 values (1)"},
 		"partition's key, deep":           {keyed + "create table p1 partition of p for values in (1) partition by list (n); create table p2 partition of p1 default", "insert into p2 values (1)"},
-		"check of another":                {judged + "create domain d as text check (value::judged is not null)", "select 'x'::d"},
+		"maintenance of all":              {locked, "analyze"},
+		"maintenance of all in a block":   {locked, "do $$begin analyze; end$$"},
+		"maintenance of all, dynamic":     {locked + "create function f(t text) returns int language plpgsql as $$begin execute t; return 1; end$$", "select f('analyze')"},
+		"maintenance, vacuum":             {locked, "vacuum (analyze)"},
+		"maintenance, cluster":            {locked + "cluster t using i", "cluster"},
+		"maintenance of an index":         {locked, "reindex index i"},
+		"maintenance of a schema":         {locked, "reindex (verbose) schema public"},
+		"maintenance by a function":       {locked + "select brin_desummarize_range('b', 0)", "select brin_summarize_new_values('b')"},
+		"check of an index":               {locked + "create extension amcheck", "select bt_index_check('i', true)"},
+		"arguments of a trigger": {evil + "create extension refint; create table p (id int); create table c (id int); insert into p values (1); insert into c values (1);" +
+			"create function f() returns trigger language plpgsql as $$begin perform evil(); return old; end$$; create trigger t after delete on c for each row execute function f();" +
+			"create trigger t after delete on p for each row execute function check_foreign_key(1, 'cascade', 'id', 'c', 'id')", "delete from p"},
+		"check of another": {judged + "create domain d as text check (value::judged is not null)", "select 'x'::d"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -291,6 +309,18 @@ func TestWhatTheCatalogNamesIsCalled(t *testing.T) {
 				t.Error("the client has lost what it did")
 			}
 		})
+	}
+}
+
+// What an extension keeps in variables of its own keeps its client.
+func TestStateOfExtensionsPins(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	testpg.Exec(t, url, "create extension isn; create view weak as select isn_weak(true) as weak")
+	g := open(t, url, poolOf(4))
+	for i, sql := range []string{"select isn_weak(true)", "select * from weak"} {
+		must(t, g.connect(t), sql)
+		g.pins(t, i+1)
 	}
 }
 

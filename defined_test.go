@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/weir-pg/weir/internal/testpg"
@@ -123,6 +124,57 @@ func TestWhatOthersMakeJustNowLeavesNothingToThird(t *testing.T) {
 		if got := other.named(t, "select coalesce(current_setting('q.tenant', true), '')")[0]; got != "" {
 			t.Errorf("another client finds %q", got)
 		}
+	}
+}
+
+// What a client makes while the statement of another runs may be what that calls.
+func TestWhatOthersMakeMeanwhileLeavesNothingToThird(t *testing.T) {
+	t.Parallel()
+	const define = "create or replace function inner_() returns void language plpgsql as $$begin "
+	const nothing = "postgres  0"
+	const find = "select concat(current_user, ' ', current_setting('app.tenant', true), ' ', (select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()))"
+	for name, left := range map[string]string{
+		"role":    "set role pg_monitor",
+		"setting": "perform set_config('app.tenant', 'a', false)",
+		"lock":    "perform pg_advisory_lock(8)",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := database(t)
+			holder, err := pgx.Connect(bounded(t), url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = holder.Close(bounded(t)) }()
+			must(t, holder, define+"end$$; create function outer_() returns void language plpgsql as $$begin perform pg_advisory_xact_lock(7); perform inner_(); end$$")
+			for _, messages := range [][]pgproto3.FrontendMessage{
+				{&pgproto3.Query{String: "select outer_()"}},
+				{&pgproto3.Parse{Query: "select outer_()"}, &pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{}},
+			} {
+				must(t, holder, define+"end$$; select pg_advisory_lock(7)")
+				g := open(t, url, poolOf(3))
+				one, two, three := g.raw(t), g.raw(t), g.raw(t)
+				one.send(t, messages...)
+				until(t, "the function to wait", func() bool {
+					return answers(t, holder, "select count(*)::text from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database())") == "1"
+				})
+				two.named(t, define+left+"; end$$")
+				must(t, holder, "select pg_advisory_unlock(7)")
+				one.transcript(t, 1)
+				for _, other := range []*raw{two, three} { // each on a connection of its own
+					other.named(t, "begin")
+					if got := other.named(t, find)[0]; got != nothing {
+						t.Errorf("another client finds %q", got)
+					}
+				}
+				if got := one.named(t, find)[0]; got == nothing {
+					t.Error("the client has lost what it did")
+				}
+				for _, r := range []*raw{one, two, three} {
+					_ = r.Close()
+				}
+			}
+		})
 	}
 }
 

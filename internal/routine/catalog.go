@@ -161,7 +161,7 @@ func (b *Builder) init() {
 // Catalog returns what was noted, with what everything leaves that it calls.
 func (b *Builder) Catalog() *Catalog {
 	b.init()
-	for _, name := range typed {
+	for _, name := range indirect {
 		b.own[name] = b.own[name].With(Effect{Leaves: Anything})
 	}
 	var foreign Effect

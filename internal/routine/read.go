@@ -125,8 +125,8 @@ var functions = map[string]Leaves{
 	"pg_advisory_lock": Objects, "pg_advisory_lock_shared": Objects,
 	"pg_try_advisory_lock": Objects, "pg_try_advisory_lock_shared": Objects,
 	"pg_advisory_unlock": Objects, "pg_advisory_unlock_shared": Objects, "pg_advisory_unlock_all": Objects,
-	"currval": Sequences, "lastval": Sequences, "pg_notify": Notifies,
-	"setseed": Keeps, "set_limit": Keeps, "dblink_connect": Keeps, "dblink_connect_u": Keeps, "dblink_disconnect": Keeps,
+	"currval": Sequences, "lastval": Sequences, "pg_notify": Notifies, "triggered_change_notification": Notifies,
+	"setseed": Keeps, "set_limit": Keeps, "isn_weak": Keeps, "dblink_connect": Keeps, "dblink_connect_u": Keeps, "dblink_disconnect": Keeps,
 	"pg_start_backup": Keeps, "pg_backup_start": Keeps, "pg_stop_backup": Keeps, "pg_backup_stop": Keeps,
 	"pg_replication_origin_session_setup": Keeps, "pg_replication_origin_session_reset": Keeps,
 	"pg_create_physical_replication_slot": Keeps, "pg_create_logical_replication_slot": Keeps,
@@ -146,12 +146,22 @@ var runsText = map[string]bool{
 	"crosstab": true, "crosstab2": true, "crosstab3": true, "crosstab4": true, "crosstabn": true, "connectby": true, "xpath_table": true,
 }
 
-// typed are PostgreSQL's functions that make values of a type which they are given by
-// its oid or its name, and so run whatever that calls.
-var typed = []string{
+// indirect are functions of PostgreSQL's and its extensions' that run whatever is called by
+// a type or a relation which they are given by its oid or its name: they make values of
+// the type, compute what an index has, or read a table. They are all of one name.
+var indirect = []string{
 	"array_in", "array_recv", "record_in", "record_recv", "domain_in", "domain_recv",
 	"range_in", "range_recv", "multirange_in", "multirange_recv",
 	"pg_input_is_valid", "pg_input_error_info", "pg_restore_attribute_stats",
+	"brin_summarize_new_values", "brin_summarize_range",
+	"bt_index_check", "bt_index_parent_check", "gin_index_check", "gin_index_parent_check",
+	"check_primary_key", "check_foreign_key",
+}
+
+// Maintains reports whether a word begins a statement that computes what indexes have,
+// of tables that it need not name.
+func Maintains(word string) bool {
+	return word == "analyze" || word == "analyse" || word == "vacuum" || word == "reindex" || word == "cluster"
 }
 
 // firing are the second words of COMMENT ON, SECURITY LABEL, REFRESH MATERIALIZED VIEW,
@@ -160,6 +170,9 @@ var firing = map[string]bool{"on": true, "label": true, "materialized": true, "f
 
 // keyword takes in a word without quotes.
 func (r *reader) keyword(i int, word string) {
+	if Maintains(word) && r.begins(i) {
+		r.code.Leaves |= Anything
+	}
 	switch word {
 	case "set":
 		r.set(i)
@@ -213,6 +226,16 @@ func (r *reader) keyword(i int, word string) {
 	case "execute":
 		r.execute(i)
 	}
+}
+
+// begins reports whether a statement may begin at i.
+func (r *reader) begins(i int) bool {
+	switch r.word(i - 1) {
+	case "begin", "then", "else", "loop", "atomic":
+		return true
+	}
+	c := r.punct(i - 1)
+	return i == 0 || c == ';' || c == '>'
 }
 
 // bodies takes in the bodies that are in a statement, from i on: of a DO block, or of
@@ -314,8 +337,9 @@ func (r *reader) set(i int) {
 		switch r.word(j) {
 		case "update", "alter", "delete":
 			return
-		case "begin", "then", "else", "loop", "atomic":
-			j = 0
+		}
+		if r.begins(j + 1) {
+			break
 		}
 	}
 	switch i++; r.word(i) {
@@ -458,7 +482,7 @@ func ShowsText(name string) bool {
 // Stateful returns the names of PostgreSQL's functions of which a call leaves
 // something behind, or may do so.
 func Stateful() []string {
-	names := append([]string{"set_config"}, typed...)
+	names := append([]string{"set_config"}, indirect...)
 	for name := range functions {
 		names = append(names, name)
 	}

@@ -126,6 +126,9 @@ const plainly = 1<<sqltext.Empty | 1<<sqltext.Begin | 1<<sqltext.Rollback | 1<<s
 // change them.
 const defining = 1<<sqltext.DDL | 1<<sqltext.CreateRoutine | 1<<sqltext.CreateTemp
 
+// lately is what any statement may leave where the catalog may not say all of it.
+var lately = routine.Effect{Leaves: routine.Sets | routine.Objects | routine.Texts}
+
 // lately reports whether what the pool's catalog says may not be all of a statement:
 // the transaction has defined something, or somebody else just now, or a parameter is
 // of a type that was made after the catalog was read.
@@ -148,13 +151,13 @@ func (x *exchange) withRoutines(e *effect, text []byte, r quoting) *effect {
 	c := x.pool().catalog.current.Load()
 	words, ok := sqltext.Words(text)
 	words = append(append(words, routine.Operators(string(text))...), e.calls...)
-	if e.unbound {
+	if e.unbound || e.kinds&(1<<sqltext.Ordinary|1<<sqltext.DDL) != 0 && slices.ContainsFunc(words, routine.Maintains) {
 		words = append(words, routine.Any)
 	}
 	calls := c.Lookup(words, e.defines, r&foreign == 0)
 	made := e.made.With(calls).With(c.Lookup(e.made.Names, false, r&foreign == 0))
 	if !ok || x.lately(e) {
-		calls = calls.With(routine.Effect{Leaves: routine.Sets | routine.Objects | routine.Texts}).With(x.made)
+		calls = calls.With(lately).With(x.made)
 		calls = calls.With(x.s.env.dictionary.defined.Since(x.pool().catalog.schema.Load()))
 	}
 	if calls = c.Resolved(calls); !calls.Empty() {

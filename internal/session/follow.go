@@ -23,6 +23,7 @@ type changes struct {
 	told     map[string]string // the parameters as the client knows them, from DISCARD ALL to the end of its group; else nil
 	undoes   bool              // PostgreSQL has not reported yet what that DISCARD ALL changed
 	reports  []byte            // for the end of a group that goes on without its upstream
+	defined  definitions       // when the transaction began
 
 	// Why the settings cannot follow the client.
 	long      []string // some are too long, or not for the login to set or to see, by their names

@@ -50,12 +50,43 @@ const redefining = 1<<sqltext.DDL | 1<<sqltext.CreateRoutine | 1<<sqltext.Do | 1
 func (e *effect) redefines() bool { return e.kinds&redefining != 0 || e.into }
 
 // defined notes, at the end of a transaction, that it may have changed what routines
-// there are, or what calls them.
+// there are, or what calls them, and that somebody else has done so meanwhile.
 func (x *exchange) defined() {
-	if x.defines && x.status == wire.Idle {
-		x.s.env.dictionary.defined.Add(x.made)
-		x.defines, x.made = false, routine.Effect{}
+	if x.status != wire.Idle {
+		return
 	}
+	if x.changes.defined != x.definitions() {
+		x.overtaken()
+	}
+	if x.defines {
+		x.s.env.dictionary.defined.Add(x.made)
+		x.defines, x.made, x.changes.defined = false, routine.Effect{}, x.definitions()
+	}
+}
+
+// overtaken takes in that somebody has defined something since the transaction began:
+// what it has called may have been that already.
+func (x *exchange) overtaken() {
+	before, now := x.changes.defined, x.definitions()
+	x.changes.defined = now
+	made := x.s.env.dictionary.defined.Since(before.count)
+	if made.Empty() && before.catalog == now.catalog {
+		return
+	}
+	var e effect
+	e.addRoutine(lately.With(made))
+	x.leaves(&e)
+	x.leftBehind(e.pins)
+}
+
+// definitions is what was known of the database's definitions at some time.
+type definitions struct {
+	count   uint64 // how many the clients of weir had made
+	catalog *routine.Catalog
+}
+
+func (x *exchange) definitions() definitions {
+	return definitions{x.s.env.dictionary.defined.Count(), x.pool().catalog.current.Load()}
 }
 
 // redefined notes, at the end of a transaction, that it may have changed the

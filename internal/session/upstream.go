@@ -140,7 +140,7 @@ func (x *exchange) attach(up *Upstream) bool {
 	up.Attach(x.task)
 	x.up, x.status, x.synced = up, wire.Idle, true
 	x.ages(x.meter.acquired)
-	x.changes.settled = x.s.settings
+	x.changes.settled, x.changes.defined = x.s.settings, x.definitions()
 	x.stakes = stakes{}
 	if up.holder != x.s.key.pid {
 		up.holder = x.s.key.pid

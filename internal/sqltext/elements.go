@@ -20,13 +20,15 @@ type Element struct {
 	Byte byte
 }
 
-// Elements returns the elements of a text, without blanks and comments. It is not
+// Elements returns the elements of a text, without blanks and comments; strings that
+// PostgreSQL joins are one (documentation, 4.1.2.1). It is not
 // ok where they cannot be told for certain: the text is not terminated, has a
 // U&"…", a name as [Words] has none, or a backslash in front of a quote that may or
 // may not escape it.
 func Elements[T Text](text T) (list []Element, ok bool) {
 	h := head{lexer: lexer{text: view(text)}}
 	ok = true
+	end := 0 // of the last string, if nothing has come since
 	for h.advance(); h.tok.kind != tokenEnd; h.advance() {
 		t := h.tok
 		switch t.kind {
@@ -42,7 +44,18 @@ func Elements[T Text](text T) (list []Element, ok bool) {
 			if e.Known = e.Known && (text[0] == '$' || strings.IndexByte(text, '\\') < 0); !e.Known {
 				ok = ok && !mayEscape(text)
 			}
-			list = append(list, e)
+			gap := h.text[end:t.start]
+			if end > 0 && text[0] == '\'' && strings.ContainsAny(gap, "\r\n") {
+				last := &list[len(list)-1]
+				last.Value, last.Known = last.Value+e.Value, last.Known && e.Known
+				ok = ok && !strings.Contains(gap, "/*") // which keeps them apart
+			} else {
+				list = append(list, e)
+			}
+			if end = t.end; text[0] == '$' {
+				end = 0
+			}
+			continue
 		case tokenNumber:
 			list = append(list, Element{Byte: '0'})
 		case tokenUnicode, tokenBroken:
@@ -50,6 +63,7 @@ func Elements[T Text](text T) (list []Element, ok bool) {
 		default:
 			list = append(list, Element{Byte: t.kind})
 		}
+		end = 0
 	}
 	return list, ok && h.flags&Unterminated == 0
 }
