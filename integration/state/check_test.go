@@ -31,7 +31,7 @@ const workers = 2
 func TestRandomScripts(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
-	server := testpg.New(t, pgserver.Options{Settings: map[string]string{"max_prepared_transactions": "10"}}).URL()
+	server := newServer(t)
 	for i := range workers {
 		t.Run(fmt.Sprintf("worker %d", i), func(t *testing.T) {
 			t.Parallel()
@@ -44,6 +44,12 @@ func TestRandomScripts(t *testing.T) {
 			t.Logf("%d scripts", (s-*seed)/workers)
 		})
 	}
+}
+
+// newServer starts a PostgreSQL for scripts that are made up. Clients of one may want the
+// same lock, for which the one thread of a script would wait for ever.
+func newServer(t testing.TB) (url string) {
+	return testpg.New(t, pgserver.Options{Settings: map[string]string{"max_prepared_transactions": "10", "lock_timeout": "1s"}}).URL()
 }
 
 // more reports whether the script of a seed is still to be made up.
@@ -89,11 +95,15 @@ func invent(seed uint64, parameters []parameter) invented {
 	s.steps = m.steps(150)
 	for i := range s.steps {
 		if s.bounded {
-			s.steps[i].text = strings.ReplaceAll(s.steps[i].text, "statement_timeout", "lock_timeout")
+			s.steps[i].text = bounding.Replace(s.steps[i].text)
 		}
 	}
 	return s
 }
+
+// bounding puts other time limits in the place of statement_timeout: one that runs out as
+// soon, and for the long ones one that never does.
+var bounding = strings.NewReplacer("statement_timeout = '1ms'", "lock_timeout = '1ms'", "statement_timeout", "idle_in_transaction_session_timeout")
 
 // params makes up what a client starts with.
 func (m maker) params() map[string]string {
@@ -137,14 +147,16 @@ func (s invented) play(t *testing.T, g *ground) (d *difference) {
 	return w.settle()
 }
 
-// fresh is SQL that makes the tables anew.
+// fresh is SQL that makes the tables anew. What a script has left, which may have ended
+// before its time, is gone on both sides.
 func fresh(clients int) string {
 	var b strings.Builder
+	b.WriteString("drop schema public cascade; create schema public; grant usage on schema public to public;")
 	b.WriteString(fixtures)
-	b.WriteString("drop table if exists things; create table things (id int, name text); insert into things values (1, 'one'), (2, 'two');" +
-		"grant select on things to public; drop sequence if exists numbers; create sequence numbers; grant all on sequence numbers to public;")
+	b.WriteString("create table things (id int, name text); insert into things values (1, 'one'), (2, 'two');" +
+		"grant select on things to public; create sequence numbers; grant all on sequence numbers to public;")
 	for i := range clients {
-		fmt.Fprintf(&b, "drop table if exists own%d; create table own%d (n int, id serial primary key); grant all on own%d to public;", i, i, i)
+		fmt.Fprintf(&b, "create table own%d (n int, id serial primary key); grant all on own%d to public;", i, i)
 	}
 	return b.String()
 }

@@ -9,9 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/weir-pg/weir/internal/pgserver"
-	"github.com/weir-pg/weir/internal/testpg"
 )
 
 var replayed = flag.String("script", "", "file with a script that a failure has printed, to run it again")
@@ -31,8 +28,7 @@ func TestReplay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := testpg.New(t, pgserver.Options{Settings: map[string]string{"max_prepared_transactions": "10"}}).URL()
-	if d := s.play(t, newGroundAt(t, server)); d != nil {
+	if d := s.play(t, newGroundAt(t, newServer(t))); d != nil {
 		t.Error(d)
 	}
 }

@@ -141,7 +141,8 @@ type client struct {
 	direct  *peer
 	through *peer
 	names   map[string]string // what it has prepared in the prepared form, by text
-	keeps   bool              // it has an upstream of weir's while others act
+	keeps   bool              // it has an upstream of weir's while others act, or may need one to go on
+	holds   bool              // it has one: the BEGIN of its block was not held back
 	foreign bool              // it has set a client_encoding; then LISTEN pins
 	hurried bool              // it has set a time limit that anything may exceed
 }
@@ -209,7 +210,7 @@ func (w *world) leave(i int) error {
 			err = fmt.Errorf("through weir: %w", e)
 		}
 	}
-	c.direct, c.through, c.keeps, c.hurried = nil, nil, false, false
+	c.direct, c.through, c.keeps, c.holds, c.hurried = nil, nil, false, false, false
 	return err
 }
 
@@ -233,17 +234,18 @@ const calm = 200 * time.Millisecond
 func (w *world) keeping(c *client) {
 	others := 0
 	for _, o := range w.clients {
-		if o != c && o.keeps {
+		if o != c && o.holds {
 			others++
 		}
 	}
 	c.keeps = c.direct != nil && (c.direct.Status != 'I' || c.direct.open)
-	for began := time.Now(); !c.keeps && c.through != nil && time.Since(began) < calm; time.Sleep(time.Millisecond) {
+	c.holds = c.keeps && w.gateway.Status().Upstreams.Active > others
+	for began := time.Now(); !c.keeps && time.Since(began) < calm; time.Sleep(time.Millisecond) {
 		status := w.gateway.Status()
 		for _, p := range status.Pools {
-			c.keeps = c.keeps || slices.ContainsFunc(p.Pins, func(pin observe.Pin) bool { return pin.PID == c.through.PID })
+			c.keeps = c.keeps || slices.ContainsFunc(p.Pins, func(pin observe.Pin) bool { return c.through != nil && pin.PID == c.through.PID })
 		}
-		if status.Upstreams.Active <= others {
+		if c.holds = c.keeps; status.Upstreams.Active <= others {
 			break
 		}
 	}
@@ -258,6 +260,7 @@ func (w *world) do(s step) *difference {
 		if err := w.leave(s.who); err != nil {
 			return w.differ([]string{err.Error()}, nil, "a goodbye failed")
 		}
+		w.keeping(c)
 		return nil
 	}
 	if c.direct == nil {
