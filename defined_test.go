@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"github.com/weir-pg/weir/internal/pgserver"
 	"github.com/weir-pg/weir/internal/testpg"
 )
 
@@ -175,6 +176,36 @@ func TestWhatOthersMakeMeanwhileLeavesNothingToThird(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What a prepared transaction has defined is there when somebody commits it.
+func TestWhatCommitPreparedMakesLeavesNothingToOthers(t *testing.T) {
+	t.Parallel()
+	url := testpg.New(t, pgserver.Options{Settings: map[string]string{"max_prepared_transactions": "5"}}).URL()
+	for _, ends := range []string{"run", "query"} {
+		testpg.Exec(t, url, "create or replace function f() returns void language plpgsql as $$begin perform 1; end$$")
+		g := open(t, url, poolOf(2))
+		one, two := g.raw(t), g.raw(t)
+		two.named(t, "begin")
+		two.named(t, "create or replace function f() returns void language plpgsql as $$begin perform set_config('app.tenant', 'secret', false); end$$")
+		two.named(t, "prepare transaction 'g'")
+		one.named(t, "select 1") // the catalog is read
+		if ends == "run" {
+			two.send(t, &pgproto3.Parse{Query: "commit prepared 'g'"}, &pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{})
+			two.transcript(t, 1)
+		} else {
+			two.named(t, "commit prepared 'g'")
+		}
+		one.named(t, "select f()")
+		for _, other := range []*raw{two, g.raw(t)} { // each on a connection of its own
+			other.named(t, "begin")
+			if got := other.named(t, "select coalesce(current_setting('app.tenant', true), '')")[0]; got != "" {
+				t.Errorf("%s: another client finds %q", ends, got)
+			}
+			_ = other.Close()
+		}
+		_ = one.Close()
 	}
 }
 

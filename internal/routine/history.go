@@ -19,6 +19,9 @@ type History struct {
 	mu   sync.Mutex
 	made []definition // guarded by mu; those that leave something
 	lost uint64       // guarded by mu; the number of the latest that is forgotten
+
+	// prepared is what PREPARE TRANSACTION has kept for later; nil if nothing was.
+	prepared atomic.Pointer[Effect]
 }
 
 // definition is what was defined, or several that leave the same.
@@ -44,6 +47,24 @@ func (h *History) Add(e Effect) {
 		h.lost, h.made = h.made[0].last, append([]definition(nil), h.made[1:]...)
 	}
 	h.count.Store(n)
+}
+
+// Prepare notes definitions that a COMMIT PREPARED may add.
+func (h *History) Prepare(e Effect) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if former := h.prepared.Load(); former != nil {
+		e = e.With(*former)
+	}
+	h.prepared.Store(&e)
+}
+
+// Prepared returns all that a COMMIT PREPARED may add, false where it adds nothing.
+func (h *History) Prepared() (e Effect, ok bool) {
+	if p := h.prepared.Load(); p != nil {
+		return *p, true
+	}
+	return e, false
 }
 
 // Since returns what is left by whoever calls what was made after the first n

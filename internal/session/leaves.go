@@ -30,6 +30,9 @@ func (x *exchange) leaves(e *effect) {
 	x.guards(e)
 	x.changes.anybody = x.changes.anybody || e.anybody
 	x.made, x.defines = x.made.With(e.made.Effect), x.defines || e.defines
+	if e.kinds&(1<<sqltext.PrepareTransaction|1<<sqltext.CommitPrepared) != 0 {
+		x.made, x.defines = x.s.env.dictionary.twoPhase(e.kinds, x.made, x.defines)
+	}
 	x.noteListening(e)
 	if e.vacates != nil {
 		x.vacate(e.vacates)
@@ -41,6 +44,19 @@ func (x *exchange) leaves(e *effect) {
 	if x.remains.unproven {
 		x.remains.ended, x.remains.unproven = provable, false
 	}
+}
+
+// twoPhase takes in that what a transaction has defined is there only after a COMMIT
+// PREPARED, of whichever client: it returns what that makes, and whether it defines.
+func (d *Dictionary) twoPhase(kinds sqltext.Kinds, made routine.Effect, defines bool) (routine.Effect, bool) {
+	if defines && kinds&(1<<sqltext.PrepareTransaction) != 0 {
+		d.defined.Prepare(made)
+	}
+	prepared, ok := d.defined.Prepared()
+	if !ok || kinds&(1<<sqltext.CommitPrepared) == 0 {
+		return made, defines
+	}
+	return made.With(prepared), true
 }
 
 // redefining are the kinds that may change what other statements return.

@@ -95,20 +95,22 @@ func localSettings(login string, from, to Settings) string {
 // transaction to some settings. Who the session is ends before anything else is
 // read: it may not be shown what it has set as somebody else. What the login is not
 // shown either stays as it is, and so does what it may not set: a name with a dot may
-// be that of a library's, or of none. maySet is the condition for that.
+// be that of a library's, or of none. maySet is the condition for that. PostgreSQL lists
+// its settings once, and not before who the session is has ended (executor/nodeCtescan.c).
 func (l *lore) keepSettings(login, maySet string, names []string, to Settings) string {
-	s := localScript{sql: []byte("SELECT "), encoding: to.encoding(), login: login}
+	s := localScript{encoding: to.encoding(), login: login}
+	s.sql = append(s.sql, "WITH s (name,setting,free) AS MATERIALIZED (SELECT pg_catalog.lower(s.name),s.setting,s.context OPERATOR(pg_catalog.=) 'user' OR "+maySet+" FROM pg_catalog.pg_settings s) SELECT "...)
 	for _, name := range identity {
 		s.set(keptPrefix+name, inForce(name))
 	}
 	s.anybody()
 	for _, name := range names {
 		if dotted(name, to) {
-			s.set(keptPrefix+name, "(SELECT pg_catalog.concat('=',v) FROM pg_catalog.current_setting("+quoteValue(name)+",true) v WHERE v IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_settings s WHERE pg_catalog.lower(s.name) OPERATOR(pg_catalog.=)"+quoteValue(name)+" AND NOT (s.context OPERATOR(pg_catalog.=) 'user' OR "+maySet+")))")
+			s.set(keptPrefix+name, "(SELECT pg_catalog.concat('=',v) FROM pg_catalog.current_setting("+quoteValue(name)+",true) v WHERE v IS NOT NULL AND NOT EXISTS (SELECT FROM s WHERE s.name OPERATOR(pg_catalog.=)"+quoteValue(name)+" AND NOT s.free))")
 		} else if l.shows(name) {
 			s.set(keptPrefix+name, inForce(name))
 		} else {
-			s.set(keptPrefix+name, "(SELECT pg_catalog.concat('=',s.setting) FROM pg_catalog.pg_settings s WHERE pg_catalog.lower(s.name) OPERATOR(pg_catalog.=)"+quoteValue(name)+")")
+			s.set(keptPrefix+name, "(SELECT pg_catalog.concat('=',s.setting) FROM s WHERE s.name OPERATOR(pg_catalog.=)"+quoteValue(name)+")")
 		}
 	}
 	for _, name := range names {

@@ -4,6 +4,8 @@ package session
 
 import (
 	"errors"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/weir-pg/weir/internal/auth"
@@ -74,5 +76,18 @@ func TestOnlyWhatMayChangeAMeaningMakesItUnsure(t *testing.T) {
 		if got := e.alters(); got != want {
 			t.Errorf("%s: alters %t, want %t", text, got, want)
 		}
+	}
+}
+
+// PostgreSQL lists its settings once, however many are kept: each listing takes as long
+// as a hundred statements, and more of them would be compiled.
+func TestSettingsAreListedOnce(t *testing.T) {
+	t.Parallel()
+	var names []string
+	for i := range 300 {
+		names = append(names, "app.k"+strconv.Itoa(i), "k"+strconv.Itoa(i))
+	}
+	if n := strings.Count((&lore{}).keepSettings("", "true", names, settingsOf(nil)), "FROM pg_catalog.pg_settings"); n != 1 {
+		t.Errorf("pg_settings is read %d times", n)
 	}
 }
