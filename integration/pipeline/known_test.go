@@ -3,6 +3,7 @@
 package pipeline_test
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/weir-pg/weir/integration/wiretest"
@@ -27,13 +28,14 @@ import (
 //   - The catalog pg_prepared_statements shows weir's names; no script asks for it.
 
 // alike compares answers up to these differences, of which the first is one only in
-// a group that begins in a failed block; failed says whether the first one does. Whatever differs, the error is the last of its
-// group on both sides, and the block has failed after it.
-func alike(got, want []string, failed bool) bool {
+// a group that begins in a failed block; failed says whether the first one does. After
+// one of the first two, the messages behind it up to the Sync are skipped on one side,
+// and carried out on the other: what follows cannot be compared, and ends says so.
+func alike(got, want []string, failed bool) (same, ends bool) {
 	for len(got) > 0 && len(want) > 0 {
 		switch {
 		case fails(got[0], "08007") && fails(want[0], "XX000") && strings.Contains(want[0], `"SeverityUnlocalized":"FATAL"`):
-			return len(want) > 1 && want[1] == wiretest.Ended
+			return len(want) > 1 && want[1] == wiretest.Ended, true
 		case got[0] == want[0]:
 			if strings.HasPrefix(got[0], ready) {
 				failed = strings.HasPrefix(got[0], readyFailed)
@@ -42,18 +44,18 @@ func alike(got, want []string, failed bool) bool {
 		case failed && dangles(got[0]) && dangles(want[0]):
 			got, want = got[1:], want[1:]
 		case failed && fails(got[0], "25P02") || fails(got[0], "34000"):
-			got = got[1:]
-			for len(want) > 0 && !strings.HasPrefix(want[0], ready) {
-				want = want[1:]
-			}
-			if len(want) == 0 || !strings.HasPrefix(want[0], readyFailed) {
-				return false
-			}
+			return staysFailed(got) && staysFailed(want), true
 		default:
-			return false
+			return false, false
 		}
 	}
-	return len(got) == 0 && len(want) == 0
+	return len(got) == 0 && len(want) == 0, false
+}
+
+// staysFailed reports whether the block has failed after the group that is answered.
+func staysFailed(lines []string) bool {
+	i := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, ready) })
+	return i >= 0 && strings.HasPrefix(lines[i], readyFailed)
 }
 
 const (
