@@ -4,11 +4,13 @@ package weir_test
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"github.com/weir-pg/weir"
 	"github.com/weir-pg/weir/internal/testpg"
 )
 
@@ -93,6 +95,43 @@ func TestNothingGoesAheadOfWhatNeedsATransactionOfItsOwn(t *testing.T) {
 		through.send(t, group...)
 		if got := through.transcript(t, 1); got != want {
 			t.Errorf("%s: got %s, want %s", sql, got, want)
+		}
+	}
+}
+
+// TestWhatWeirRunsInTheGroupIsNoneOfTheClients has messages that run nothing in front of such
+// a statement, between which weir discards what another client has left of sequences, or
+// prepares a statement under other settings.
+func TestWhatWeirRunsInTheGroupIsNoneOfTheClients(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	testpg.Exec(t, url, "create table t (n int primary key); create sequence s")
+	g, alone := open(t, url, poolOf(1), func(c *weir.Config) { c.Pool.MaxPreparedStatements = 1 }), rawDirect(t, url)
+	type messages = []pgproto3.FrontendMessage
+	other, through := g.raw(t), g.raw(t)
+	for _, c := range []*raw{alone, through} {
+		c.send(t, slices.Concat(prepareNamed("shown", "select '2024-01-01'::date"), simple("set datestyle = 'German'"))...)
+		c.transcript(t, 2)
+	}
+	moves := slices.Concat(simple("select nextval('s')"), prepareNamed("w", "select 1"), executeNamed("w"), prepareNamed("x", "select 2"), executeNamed("x"))
+	for _, sql := range []string{"vacuum t", "create index concurrently if not exists on_n on t (n)", "commit prepared 'none'", "drop database if exists nobodys"} {
+		run := extended(sql)
+		for name, group := range map[string]messages{
+			"Close":            slices.Concat(messages{&pgproto3.Close{ObjectType: 'S', Name: "x"}}, run, messages{&pgproto3.Sync{}}),
+			"Close of portal":  slices.Concat(messages{&pgproto3.Close{ObjectType: 'P', Name: "x"}}, run, messages{&pgproto3.Sync{}}),
+			"Close, Query":     slices.Concat(messages{&pgproto3.Close{ObjectType: 'P', Name: "x"}}, simple(sql)),
+			"Parse":            slices.Concat(messages{&pgproto3.Parse{Query: "select 3"}}, run, messages{&pgproto3.Sync{}}),
+			"Describe":         slices.Concat(messages{&pgproto3.Describe{ObjectType: 'S', Name: "shown"}}, run, messages{&pgproto3.Sync{}}),
+			"what is executed": slices.Concat(messages{&pgproto3.Close{ObjectType: 'P', Name: "x"}}, extended("insert into t select 1 where false"), run, messages{&pgproto3.Sync{}}),
+		} {
+			other.send(t, moves...)
+			other.transcript(t, 5)
+			alone.send(t, group...)
+			want := alone.transcript(t, 1) // first: two could block each other
+			through.send(t, group...)
+			if got := through.transcript(t, 1); got != want {
+				t.Errorf("%s behind %s: got %s, want %s", sql, name, got, want)
+			}
 		}
 	}
 }

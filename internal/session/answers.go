@@ -131,6 +131,14 @@ func (q *answers) clean() bool {
 // groups returns how many ReadyForQuery are due.
 func (q *answers) groups() int { return q.ends }
 
+// groupsOfClient is groups without what went ahead of the first.
+func (q *answers) groupsOfClient() int {
+	if a := q.first(); a != nil && a.kind == ahead {
+		return q.ends - 1
+	}
+	return q.ends
+}
+
 // asksBehind reports whether the client has asked something behind the group that is
 // answered. What weir asks there by itself keeps nothing.
 func (q *answers) asksBehind() bool {

@@ -457,7 +457,7 @@ func (x *exchange) bind(size int) bool {
 		}
 	}
 	x.send()
-	x.meetNeed(need, false)
+	x.meetNeed(need, e, false)
 	if again {
 		x.reclaim(false)
 	}

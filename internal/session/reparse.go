@@ -236,6 +236,7 @@ func (x *exchange) runOwn(sql string) { x.runOwnAhead(sql, false) }
 
 // runOwnAhead is runOwn where a Query may come next, which is skipped if this fails.
 func (x *exchange) runOwnAhead(sql string, query bool) {
+	x.s.snapshot.group |= ran
 	for _, kind := range [...]byte{'C', 'P', 'B', 'E', 'C', 'C'} {
 		x.due.push(answer{kind: kind, fate: swallowed, leads: query})
 	}

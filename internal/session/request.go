@@ -288,7 +288,7 @@ func (x *exchange) query(size int) bool {
 	}
 	x.leaves(&e)
 	x.send()
-	x.meetNeed(need, true)
+	x.meetNeed(need, &e, true)
 	x.sendQuery(&e, text, size, head)
 	return true
 }

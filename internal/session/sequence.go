@@ -134,6 +134,7 @@ var discarding = &statement{Statement: upstream.Statement{Name: namePrefix + "-"
 // a FunctionCall, which is skipped if this fails.
 func (x *exchange) discardInside(query bool) {
 	x.send()
+	x.s.snapshot.group |= ran
 	x.ensure(discarding)
 	x.due.push(answer{kind: 'B', fate: swallowed})
 	x.due.push(answer{kind: 'E', fate: swallowed, st: discarding})

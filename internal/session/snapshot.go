@@ -27,6 +27,11 @@ const (
 	// what is seen behind it. Others take one themselves before they do what would have
 	// to (PlannedStmtRequiresSnapshot in pquery.c).
 	beforehand = 1<<sqltext.Begin | 1<<sqltext.SetTransaction | 1<<sqltext.Set | 1<<sqltext.SetLocal | 1<<sqltext.Lock | 1<<sqltext.Unknown
+
+	// solitary are those of which some are refused where anything was executed in front of
+	// them in their group (PreventInTransactionBlock in xact.c: XACT_FLAGS_PIPELINING).
+	solitary = 1<<sqltext.Ordinary | 1<<sqltext.DDL | 1<<sqltext.CreateDatabase | 1<<sqltext.AlterDatabase | 1<<sqltext.DropDatabase |
+		1<<sqltext.CommitPrepared | 1<<sqltext.RollbackPrepared | 1<<sqltext.DiscardAll | 1<<sqltext.Unknown
 )
 
 // snaps reports whether a Parse of the statement takes a snapshot.
@@ -54,6 +59,7 @@ type takers uint8
 const (
 	byWeir   takers = 1 << iota // weir has asked or prepared something in front of what takes none
 	byClient                    // the client may have, or may have done what has to last
+	ran                         // weir has executed something
 	bound                       // the client has a portal, which the end of the transaction would take away
 )
 
@@ -92,11 +98,16 @@ func (x *exchange) needOf(kinds sqltext.Kinds) (need string, wait bool) {
 	case x.inBlock():
 		return "COMMIT AND CHAIN", false
 	}
-	return "BEGIN;COMMIT", false // without the warning that COMMIT alone gives
+	return anew, false
 }
 
-// meetNeed sends that.
-func (x *exchange) meetNeed(need string, query bool) {
+// meetNeed sends that in front of a statement of that effect, nil for none. What may not share its transaction gets one that is new, if weir
+// alone has executed something in it.
+func (x *exchange) meetNeed(need string, e *effect, query bool) {
+	s := &x.s.snapshot
+	if need == "" && e != nil && e.kinds&solitary != 0 && s.group&(ran|bound) == ran && !x.inBlock() && x.due.groupsOfClient() == 0 {
+		need = anew
+	}
 	if need == "" {
 		return
 	}
@@ -104,6 +115,8 @@ func (x *exchange) meetNeed(need string, query bool) {
 	for sql := range strings.SplitSeq(need, ";") {
 		x.runOwnAhead(sql, query)
 	}
-	x.s.snapshot.group &^= byWeir
-	x.s.snapshot.block &^= byWeir
+	s.group, s.block = s.group&^(byWeir|ran), s.block&^byWeir
 }
+
+// anew ends a group's transaction without the warning that COMMIT alone gives.
+const anew = "BEGIN;COMMIT"
