@@ -3,12 +3,14 @@
 package weir_test
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"github.com/weir-pg/weir/internal/faultproxy"
 	"github.com/weir-pg/weir/internal/pgserver"
 	"github.com/weir-pg/weir/internal/testpg"
 )
@@ -202,6 +204,47 @@ func TestWhatCommitPreparedMakesLeavesNothingToOthers(t *testing.T) {
 			other.named(t, "begin")
 			if got := other.named(t, "select coalesce(current_setting('app.tenant', true), '')")[0]; got != "" {
 				t.Errorf("%s: another client finds %q", ends, got)
+			}
+			_ = other.Close()
+		}
+		_ = one.Close()
+	}
+}
+
+// What was defined where the connection was lost with the answer is there.
+func TestWhatALostStatementMakesLeavesNothingToOthers(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	for _, texts := range [][]string{{"%"}, {"begin", "%", "commit"}} {
+		testpg.Exec(t, url, "create or replace function f() returns void language plpgsql as $$begin perform 1; end$$")
+		proxy, through := distant(t, url, 0)
+		g := open(t, through, poolOf(2))
+		one, two := g.raw(t), g.raw(t)
+		one.named(t, "select f()") // the catalog is read
+		tag := "CREATE FUNCTION"
+		if len(texts) > 1 {
+			tag = "COMMIT"
+		}
+		lost := make(chan struct{})
+		proxy.Script(func(m *faultproxy.Message) faultproxy.Fate {
+			if m.From != faultproxy.Upstream || !bytes.Contains(m.Bytes, []byte(tag)) {
+				return faultproxy.Live
+			}
+			m.Bytes = nil
+			close(lost)
+			return faultproxy.Reset
+		})
+		for _, text := range texts {
+			two.named(t, strings.Replace(text, "%", "create or replace function f() returns void language plpgsql as $$begin perform set_config('app.tenant', 'secret', false); end$$", 1))
+		}
+		<-lost
+		proxy.Script(nil)
+		two.named(t, "rollback")
+		one.named(t, "select f()")
+		for _, other := range []*raw{two, g.raw(t)} { // each on a connection of its own
+			other.named(t, "begin")
+			if got := other.named(t, "select coalesce(current_setting('app.tenant', true), '')")[0]; got != "" {
+				t.Errorf("%d texts: another client finds %q", len(texts), got)
 			}
 			_ = other.Close()
 		}

@@ -66,6 +66,34 @@ func TestSettingsWithThePrefixOfALibraryFollowTheirClient(t *testing.T) {
 	})
 }
 
+// PostgreSQL refuses temp_buffers where temporary tables were used, whoever did.
+func TestTemporaryTablesOfOthersTakeNoSettingAway(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	g := open(t, url, poolOf(1))
+	for _, ends := range []string{"drop table t", "discard all", ""} {
+		one, other := g.settler(t, g.url()), g.settler(t, g.url())
+		one.say(t, "create temp table t as select 1")
+		if ends == "" {
+			one.close(t)
+		} else {
+			one.say(t, ends)
+			if got := one.say(t, "set temp_buffers = 'x'"); !strings.HasPrefix(got, "22023 ") {
+				t.Errorf("a value that is none: %s", got)
+			}
+			one.say(t, "create temp table t as select 1")
+			one.say(t, ends)
+		}
+		if got := other.say(t, "set temp_buffers = 512"); got != "SET\n" {
+			t.Errorf("after %q another client gets %s", ends, got)
+		}
+		if got := other.say(t, "show temp_buffers"); got != "SHOW \"4MB\"\n" {
+			t.Errorf("after %q another client finds %s", ends, got)
+		}
+		other.close(t)
+	}
+}
+
 // What an upstream refuses for its past, a client that begins with it, and one that has
 // its connection for itself, gets on another.
 func TestSettingsThatAConnectionRefusesForItsPastAreTriedOnAnother(t *testing.T) {

@@ -44,7 +44,7 @@ func (x *exchange) wounded(a *answer, code sqlstate.Code, body []byte) bool {
 		if a.first {
 			x.hurt.name = a.name
 		}
-	case x.conflicts(code), x.reserves(code):
+	case x.conflicts(code), x.resents(code):
 		x.hurt = &injury{code: code, undone: true}
 	default:
 		return false

@@ -174,11 +174,11 @@ func (x *exchange) actsOutside(l *lone, e *effect) bool {
 	return code.Leaves&routine.Outside != 0 || x.pool().catalog.whole.Load().ActsOutside(words, e.defines, x.quoting()&foreign == 0)
 }
 
-// reserves reports whether an error says that a library has reserved the name of a
-// setting which the client may set in a session of its own (PostgreSQL: MarkGUCPrefixReserved).
-// Somebody else has loaded it, so the client may ask another upstream.
-func (x *exchange) reserves(code sqlstate.Code) bool {
-	if code != invalidName || !x.repeatable() {
+// resents reports whether an error refuses a SET for what somebody else has done there: a
+// library that is loaded has reserved the name (PostgreSQL: MarkGUCPrefixReserved), or
+// temporary tables were used (check_temp_buffers). So the client may ask another upstream.
+func (x *exchange) resents(code sqlstate.Code) bool {
+	if code != invalidName && code != sqlstate.InvalidParameterValue || !x.repeatable() {
 		return false
 	}
 	l, ok := x.lone()
@@ -186,13 +186,17 @@ func (x *exchange) reserves(code sqlstate.Code) bool {
 		return false
 	}
 	e := x.effectOfLone(&l)
-	if !e.single || e.kinds != 1<<sqltext.Set || e.pins != 0 || len(e.hidden) != 1 {
+	if !e.single || e.kinds != 1<<sqltext.Set || e.pins != 0 {
 		return false
 	}
-	if !x.pool().refusals.blame(settingsOf(map[string]string{e.hidden[0]: ""}), x.up.handed) {
+	name := sqltext.First(l.text).Name
+	if known := code == invalidName && len(e.hidden) == 1 || code != invalidName && name == "temp_buffers"; !known {
 		return false
 	}
-	x.up.doom("a library has reserved the name of a client's setting")
+	if !x.pool().refusals.blame(settingsOf(map[string]string{name: l.text}), x.up.handed) {
+		return false
+	}
+	x.up.doom("it refuses " + name + " for what another client has done")
 	return true
 }
 

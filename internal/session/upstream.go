@@ -182,6 +182,9 @@ func (x *exchange) detach() *Upstream {
 	x.s.settleGuesses()
 	x.s.link(nil, time.Time{})
 	x.up, x.bound, x.altered, x.varied, x.redefines, x.rereads = nil, nil, false, false, false, false
+	if x.defines { // it was lost, and may have happened, or does yet
+		x.s.env.dictionary.defined.Add(x.made)
+	}
 	x.made, x.defines, x.aged = routine.Effect{}, false, false
 	if x.status != wire.Idle {
 		x.s.changeSettings(x.changes.settled) // what a lost block had set is rolled back
