@@ -111,6 +111,17 @@ create function creates() returns int language plpgsql as $$begin execute 'creat
 	}
 }
 
+// othersFind has clients, each on a connection of its own, ask what they find there.
+func othersFind(t *testing.T, sql, want string, others ...*raw) {
+	t.Helper()
+	for _, other := range others {
+		other.named(t, "begin")
+		if got := other.named(t, sql)[0]; got != want {
+			t.Errorf("another client finds %q, want %q", got, want)
+		}
+	}
+}
+
 // What a client makes is there for another in the middle of a transaction.
 func TestWhatOthersMakeJustNowLeavesNothingToThird(t *testing.T) {
 	t.Parallel()
@@ -122,12 +133,7 @@ func TestWhatOthersMakeJustNowLeavesNothingToThird(t *testing.T) {
 	two.named(t, "create function g() returns text language plpgsql as $$begin return setq(); end$$")
 	one.named(t, "select g()")
 	one.named(t, "commit")
-	for _, other := range []*raw{two, g.raw(t)} { // each on a connection of its own
-		other.named(t, "begin")
-		if got := other.named(t, "select coalesce(current_setting('q.tenant', true), '')")[0]; got != "" {
-			t.Errorf("another client finds %q", got)
-		}
-	}
+	othersFind(t, "select coalesce(current_setting('q.tenant', true), '')", "", two, g.raw(t))
 }
 
 // What a client makes while the statement of another runs may be what that calls.
@@ -164,12 +170,7 @@ func TestWhatOthersMakeMeanwhileLeavesNothingToThird(t *testing.T) {
 				two.named(t, define+left+"; end$$")
 				must(t, holder, "select pg_advisory_unlock(7)")
 				one.transcript(t, 1)
-				for _, other := range []*raw{two, three} { // each on a connection of its own
-					other.named(t, "begin")
-					if got := other.named(t, find)[0]; got != nothing {
-						t.Errorf("another client finds %q", got)
-					}
-				}
+				othersFind(t, find, nothing, two, three)
 				if got := one.named(t, find)[0]; got == nothing {
 					t.Error("the client has lost what it did")
 				}
@@ -200,14 +201,12 @@ func TestWhatCommitPreparedMakesLeavesNothingToOthers(t *testing.T) {
 			two.named(t, "commit prepared 'g'")
 		}
 		one.named(t, "select f()")
-		for _, other := range []*raw{two, g.raw(t)} { // each on a connection of its own
-			other.named(t, "begin")
-			if got := other.named(t, "select coalesce(current_setting('app.tenant', true), '')")[0]; got != "" {
-				t.Errorf("%s: another client finds %q", ends, got)
-			}
-			_ = other.Close()
+		three := g.raw(t)
+		t.Logf("committed by %s", ends) // shown where it fails
+		othersFind(t, "select coalesce(current_setting('app.tenant', true), '')", "", two, three)
+		for _, r := range []*raw{one, two, three} {
+			_ = r.Close()
 		}
-		_ = one.Close()
 	}
 }
 
@@ -241,14 +240,12 @@ func TestWhatALostStatementMakesLeavesNothingToOthers(t *testing.T) {
 		proxy.Script(nil)
 		two.named(t, "rollback")
 		one.named(t, "select f()")
-		for _, other := range []*raw{two, g.raw(t)} { // each on a connection of its own
-			other.named(t, "begin")
-			if got := other.named(t, "select coalesce(current_setting('app.tenant', true), '')")[0]; got != "" {
-				t.Errorf("%d texts: another client finds %q", len(texts), got)
-			}
-			_ = other.Close()
+		three := g.raw(t)
+		t.Logf("in %d texts", len(texts)) // shown where it fails
+		othersFind(t, "select coalesce(current_setting('app.tenant', true), '')", "", two, three)
+		for _, r := range []*raw{one, two, three} {
+			_ = r.Close()
 		}
-		_ = one.Close()
 	}
 }
 

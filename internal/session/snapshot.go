@@ -101,8 +101,8 @@ func (x *exchange) needOf(kinds sqltext.Kinds) (need string, wait bool) {
 	return anew, false
 }
 
-// meetNeed sends that in front of a statement of that effect, nil for none. What may not share its transaction gets one that is new, if weir
-// alone has executed something in it.
+// meetNeed sends that in front of a statement of that effect, nil for none. What may not
+// share its transaction gets one that is new, if weir alone has executed something in it.
 func (x *exchange) meetNeed(need string, e *effect, query bool) {
 	s := &x.s.snapshot
 	if need == "" && e != nil && e.kinds&solitary != 0 && s.group&(ran|bound) == ran && !x.inBlock() && x.due.groupsOfClient() == 0 {
