@@ -4,11 +4,13 @@ package weir_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/weir-pg/weir"
+	"github.com/weir-pg/weir/internal/testpg"
 )
 
 // TestAParseFromMemoryTakesItsSnapshot says the same to PostgreSQL and to weir, which
@@ -123,6 +125,50 @@ func TestWhatWeirPreparesTakesNoSnapshot(t *testing.T) {
 			}
 		}
 		_, _, _ = other.Close(), direct.Close(), through.Close()
+	}
+	g.balanced(t)
+}
+
+// TestSettingsThatComeBackTakeNoSnapshot has a function give a setting of the login its
+// default, so that weir sets it again in front of what follows, and then says what has to
+// come before the snapshot of a transaction.
+func TestSettingsThatComeBackTakeNoSnapshot(t *testing.T) {
+	t.Parallel()
+	upstream := database(t)
+	testpg.Exec(t, upstream, "create function undo() returns void language plpgsql as $$begin reset timezone; end$$; create table kept (n int)")
+	g := open(t, upstream, poolOf(1))
+	const serializable, level = "set transaction isolation level serializable", "show transaction_isolation"
+	for name, statements := range map[string][]string{
+		"rolled back":               {"begin", "select undo()", "rollback and chain", "show timezone", serializable, level, "show timezone", "commit", "show timezone"},
+		"committed":                 {"begin", "select undo()", "commit and chain", "show timezone", serializable, level, "show timezone", "commit", "show timezone"},
+		"failed":                    {"begin", "select undo()", "select 1/0", "rollback and chain", "show timezone", serializable, level, "commit"},
+		"failed, then committed":    {"begin", "select undo()", "select 1/0", "commit and chain", "show timezone", serializable, level, "commit"},
+		"chained twice":             {"begin", "select undo()", "commit and chain", "show timezone", "rollback and chain", "show timezone", serializable, level, "rollback"},
+		"its own snapshot":          {"begin", "select undo()", "rollback and chain", "show timezone", "select 1", serializable, "rollback"},
+		"its own, before the chain": {"begin", "select undo()", "commit and chain", "select 1", serializable, "rollback"},
+		"work that has to go":       {"begin", "select undo()", "commit and chain", "show timezone", "insert into kept values (1)", serializable, "rollback", "select count(*) from kept"},
+		"a savepoint":               {"begin", "savepoint s", "select undo()", "rollback to s", "show timezone", serializable, "rollback"},
+		"work before a savepoint":   {"begin", "insert into kept values (1)", "savepoint s", "select undo()", "rollback to s", "show timezone", serializable, "rollback", "select count(*) from kept"},
+		"work after the chain":      {"begin", "select undo()", "commit and chain", "insert into kept values (1)", "savepoint s", "rollback to s", "show timezone", serializable, "rollback", "select count(*) from kept"},
+		"a savepoint in a text":     {"begin", "insert into kept values (1)", "savepoint s", "select undo()", "select 1; rollback to s", "show timezone", serializable, "rollback", "select count(*) from kept"},
+		"behind it in one text":     {"begin", "select undo()", "commit and chain; select 1", "show timezone", serializable, "rollback"},
+		"in one text":               {"begin", "select undo()", "select 1; rollback and chain", "show timezone", serializable, "rollback"},
+		"no chain":                  {"begin", "select undo()", "commit and no chain", "begin", "show timezone", serializable, level, "commit"},
+	} {
+		for how, write := range map[string]func(string) []pgproto3.FrontendMessage{"simple": simple, "extended": group} {
+			direct, through := hijack(t, g.settler(t, upstream, "timezone=Asia/Tokyo").conn), g.raw(t, "timezone=Asia/Tokyo")
+			for _, sql := range statements {
+				if how == "extended" && strings.Contains(sql, ";") {
+					how, write = "simple for a text of two", simple
+				}
+				direct.send(t, write(sql)...)
+				through.send(t, write(sql)...)
+				if got, want := said(t, through), said(t, direct); got != want {
+					t.Errorf("%s, %s, %s: %q through weir, %q directly", name, how, sql, got, want)
+				}
+			}
+			_, _ = direct.Close(), through.Close()
+		}
 	}
 	g.balanced(t)
 }

@@ -100,6 +100,7 @@ func (x *exchange) reclaim(query bool) {
 	}
 	s.add(") v (n,v,l) WHERE v.n OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT pg_catalog.lower(s.name) FROM pg_catalog.pg_settings s WHERE s.source OPERATOR(pg_catalog.<>) 'session'))" +
 		" OR pg_catalog.strpos(v.n,'.') OPERATOR(pg_catalog.>) 0 AND pg_catalog.current_setting(v.n,true) OPERATOR(pg_catalog.=) ''")
+	x.s.snapshot.group |= byWeir
 	x.runOwnAhead(string(s.sql), query)
 	x.barrier = x.barrier || query
 }

@@ -64,7 +64,7 @@ func (x *exchange) reply(typ byte, size int) bool {
 	case wire.NotificationResponse:
 		x.notification(size)
 	case wire.CopyInResponse:
-		x.copying = true
+		x.copying, x.fence = true, false // no group is answered before the client's next message is taken
 		x.due.mayIgnore()
 		x.pass(size)
 	default:
@@ -109,9 +109,11 @@ func (x *exchange) acknowledged(typ byte, size int) {
 // completed handles the end of a statement.
 func (x *exchange) completed(typ byte, size int) {
 	a := x.due.first()
+	x.s.snapshot.ended = false
 	if typ == wire.CommandComplete {
 		x.copied()
 		x.noticeTag(a, x.toClient.body(size))
+		x.s.snapshot.ended = a != nil && a.endsTransaction(x.toClient.body(size))
 		if x.listen.undo.open && a != nil && !a.hidden() {
 			x.carriedOut(a, x.toClient.body(size))
 		}
@@ -124,6 +126,8 @@ func (x *exchange) completed(typ byte, size int) {
 	}
 	if a != nil && a.kind == 'E' {
 		x.succeeded()
+		next := x.due.first()
+		x.s.snapshot.ended = x.s.snapshot.ended && next != nil && next.kind == 'S'
 		x.fake()
 		x.lift()
 	}
@@ -135,6 +139,13 @@ var (
 	tagDeallocateAll = []byte("DEALLOCATE ALL\x00")
 	tagDiscardAll    = []byte("DISCARD ALL\x00")
 	tagDiscardSeqs   = []byte("DISCARD SEQUENCES\x00")
+)
+
+// Tags of the ends of transactions. That of ROLLBACK is also the answer to ROLLBACK TO
+// SAVEPOINT, and to COMMIT of a block that has failed.
+var (
+	tagCommit   = []byte("COMMIT\x00")
+	tagRollback = []byte("ROLLBACK\x00")
 )
 
 // noticeTag takes in that statements were deallocated, or more was discarded.

@@ -132,7 +132,7 @@ func (x *exchange) sync(size int) bool {
 		x.s.settleGuesses()
 		x.s.ending = none
 		status := x.s.blockStatus()
-		x.s.snapshot.ends()
+		x.s.snapshot.sent()
 		x.s.snapshot.answered(status, 0)
 		if x.changes.reports != nil {
 			x.report()
@@ -223,7 +223,7 @@ func (x *exchange) functionCall(size int) bool {
 	x.send()
 	x.toUp.keep(size)
 	x.due.push(answer{kind: 'F', pins: pins})
-	x.s.snapshot.ends()
+	x.s.snapshot.sent()
 	return true
 }
 
@@ -329,8 +329,8 @@ func (x *exchange) sendQuery(e *effect, text []byte, size, head int) {
 	x.s.assumeUnnamed(nil)
 	x.up.Prepared.Unnamed = nil
 	alone := head == 0 && (e.mentions != nil || e.kinds&forgetful != 0) && sqltext.Scan(text).Count == 1
-	x.due.push(answer{kind: 'Q', unnamed: true, pins: e.pins, added: added, steps: steps, alone: alone, frees: frees(e.mentions)})
-	x.s.snapshot.ends()
+	x.due.push(answer{kind: 'Q', unnamed: true, pins: e.pins, added: added, steps: steps, alone: alone, returns: e.kinds&returning != 0, frees: frees(e.mentions)})
+	x.s.snapshot.sent()
 	x.barrier = x.barrier || head > 0 || e.kinds&mayCopy != 0 || x.unsettledListening()
 }
 

@@ -3,6 +3,7 @@
 package session
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/weir-pg/weir/internal/sqltext"
@@ -50,6 +51,7 @@ func (q *answers) snapsFaked() bool {
 // snapshot is what has become of the snapshot of a client's transaction.
 type snapshot struct {
 	lacks        bool   // a Parse that would have taken it was answered from memory
+	ended        bool   // what has ended the transaction came last in the group; behind it is another, if any
 	group, block takers // in the group under way, and in the block before it
 }
 
@@ -63,17 +65,31 @@ const (
 	bound                       // the client has a portal, which the end of the transaction would take away
 )
 
-// ends takes in that the group under way is sent. What is not answered counts to the block.
-func (s *snapshot) ends() { s.block, s.group = s.block|s.group, 0 }
+// sent takes in that the group under way is sent. What is not answered counts to the block.
+func (s *snapshot) sent() { s.block, s.group = s.block|s.group, 0 }
 
 // answered takes in the end of a group, behind which so many are not answered.
 func (s *snapshot) answered(status byte, groups int) {
-	if status == wire.Idle {
+	chained := s.ended && status == wire.InTransaction && groups == 0
+	s.ended = false
+	if status == wire.Idle || chained {
 		s.lacks = false
 		if groups == 0 {
 			s.block = 0
 		}
 	}
+}
+
+// returning are the kinds of statements that may go back to a savepoint.
+const returning = 1<<sqltext.RollbackTo | 1<<sqltext.Execute | 1<<sqltext.Unknown
+
+// endsTransaction reports whether a statement of the client's with that tag has certainly
+// ended its transaction, AND CHAIN or not.
+func (a *answer) endsTransaction(tag []byte) bool {
+	if a.hidden() || a.returns || a.st != nil && returning&(1<<a.st.kind) != 0 {
+		return false
+	}
+	return bytes.Equal(tag, tagCommit) || bytes.Equal(tag, tagRollback)
 }
 
 // needOf returns what has to go in front of a message with statements of these kinds,

@@ -13,7 +13,7 @@ func (x *exchange) pushSync(a answer) {
 	x.s.span++
 	x.due.push(a)
 	if a.fate == forwarded {
-		x.s.snapshot.ends()
+		x.s.snapshot.sent()
 	}
 }
 

@@ -39,7 +39,7 @@ const (
 func (x *exchange) atStake(k sqltext.Kinds) {
 	s := &x.stakes
 	s.kinds |= k
-	if k&^(1<<sqltext.Begin|1<<sqltext.Show|1<<sqltext.Empty) != 0 {
+	if k&^(1<<sqltext.Begin|1<<sqltext.Show|1<<sqltext.Empty|1<<sqltext.Commit|1<<sqltext.Rollback) != 0 {
 		x.s.snapshot.group |= byClient
 	}
 	if !s.ended && (x.inBlock() || len(x.s.opening) > 0) {

@@ -3,6 +3,7 @@
 package session
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -90,9 +91,6 @@ func (x *exchange) carriedOut(a *answer, tag []byte) {
 	}
 }
 
-// tagRollback is also the answer to COMMIT of a block that has failed.
-const tagRollback = "ROLLBACK\x00"
-
 // enter enters a statement into the journal.
 func (x *exchange) enter(s step, tag []byte) {
 	j := &x.listen.undo
@@ -112,7 +110,7 @@ func (x *exchange) enter(s step, tag []byte) {
 	case sqltext.Rollback:
 		j.steps = nil
 	case sqltext.Commit:
-		if string(tag) == tagRollback {
+		if bytes.Equal(tag, tagRollback) {
 			j.steps = nil
 		}
 		x.commitUnlisten()
