@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/weir-pg/weir"
@@ -250,7 +249,7 @@ func TestSharedStatementsAreNobodysBusiness(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = admin.Close(bounded(t)) })
 	must(t, admin, named.Replace(sharingSetup))
-	direct := func() *raw { return beside(t, url) }
+	direct := func() *raw { return rawDirect(t, url) }
 	for name, c := range sharing {
 		t.Run(name, func(t *testing.T) {
 			play := func(dial func() *raw) []string {
@@ -388,7 +387,7 @@ func TestWhatHappensWhileAStatementIsAskedAboutIsToldOnce(t *testing.T) {
 		"lost":                {func(_ *sharer, pid string) { testpg.Exec(t, url, "select pg_terminate_backend("+pid+")") }, `57P01`},
 	} {
 		for _, begin := range []string{"begin", "begin; select 1"} {
-			a, b, x := &sharer{g.raw(t)}, &sharer{g.raw(t)}, &sharer{beside(t, url)}
+			a, b, x := &sharer{g.raw(t)}, &sharer{g.raw(t)}, &sharer{rawDirect(t, url)}
 			a.do(t, "new s select * from t")
 			if name == "locked for too long" {
 				b.do(t, "set lock_timeout to '100ms'")
@@ -448,16 +447,6 @@ func (s *sharer) do(t *testing.T, what string) string {
 		s.query(t, what)
 	}
 	return s.values(t, 1)
-}
-
-// beside is a client of PostgreSQL itself.
-func beside(t *testing.T, url string) *raw {
-	t.Helper()
-	conn, err := pgconn.Connect(bounded(t), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return hijack(t, conn)
 }
 
 // values reads up to n ReadyForQuery and returns what came, with the names of
