@@ -147,3 +147,31 @@ func TestWhatIsSentBehindAResetOutOfSightFindsTheClientsOwn(t *testing.T) {
 		}
 	}
 }
+
+// TestDiscardAllReportsNothingThatStays has weir read what routines there are between what
+// a client defines and its DISCARD ALL, so that it asks what the settings are. They are
+// those of the login, which the client knows.
+func TestDiscardAllReportsNothingThatStays(t *testing.T) {
+	t.Parallel()
+	g := open(t, database(t), poolOf(2))
+	testpg.Exec(t, g.upstream, "create procedure sets() language plpgsql as $$begin perform set_config('work_mem', '8MB', false); end$$")
+	for round := range 3 {
+		for _, defines := range [][]pgproto3.FrontendMessage{group("select 1 as n into made"), simple("create table made ()")} {
+			r := g.raw(t, "timezone=Asia/Tokyo", "application_name=mine")
+			for _, messages := range [][]pgproto3.FrontendMessage{simple("drop table if exists made"), defines, simple("discard all"), group("select 1")} {
+				r.send(t, messages...)
+				for ended := false; !ended; {
+					m, err := r.front.Receive()
+					if err != nil {
+						t.Fatal(err)
+					}
+					if m, ok := m.(*pgproto3.ParameterStatus); ok {
+						t.Errorf("round %d: told that %s is %q", round, m.Name, m.Value)
+					}
+					_, ended = m.(*pgproto3.ReadyForQuery)
+				}
+			}
+			_ = r.Close()
+		}
+	}
+}

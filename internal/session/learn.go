@@ -76,7 +76,10 @@ func (x *exchange) learn() {
 	maps.Copy(wants, has)
 	x.s.changeSettings(settingsOf(wants))
 	x.changes.settled = x.s.settings
-	x.restate(has)
+	if !x.changes.stated {
+		x.restate(has)
+	}
+	x.changes.stated = false
 	x.followed(x.changes.long == nil)
 }
 

@@ -161,7 +161,7 @@ func (x *exchange) noticeTag(a *answer, tag []byte) {
 		x.s.unlistenAll()
 		x.discarded = a != nil && a.kind == 'E'
 		if a != nil && !a.own() {
-			x.changes.told, x.changes.undoes = maps.Clone(x.up.Params), true
+			x.changes.told, x.changes.undoes, x.changes.stated = maps.Clone(x.up.Params), true, true
 		}
 		x.up.settings = noSettings
 		x.up.unrelieve()
@@ -307,6 +307,9 @@ func (x *exchange) parameter(size int) {
 	if x.changes.told != nil {
 		x.toClient.discard(size) // see report
 		return
+	}
+	if a := x.due.first(); a == nil || !a.hidden() {
+		x.changes.stated = false
 	}
 	x.pass(size)
 }
