@@ -153,6 +153,11 @@ func TestSettingsThatComeBackTakeNoSnapshot(t *testing.T) {
 		"a savepoint in a text":     {"begin", "insert into kept values (1)", "savepoint s", "select undo()", "select 1; rollback to s", "show timezone", serializable, "rollback", "select count(*) from kept"},
 		"behind it in one text":     {"begin", "select undo()", "commit and chain; select 1", "show timezone", serializable, "rollback"},
 		"in one text":               {"begin", "select undo()", "select 1; rollback and chain", "show timezone", serializable, "rollback"},
+		"behind a SET":              {"begin", "select undo()", "commit and chain", "set lock_timeout = '9s'", serializable, "show timezone", "rollback", "show lock_timeout"},
+		"behind a RESET":            {"begin", "select undo()", "commit and chain", "reset all", "begin isolation level repeatable read", level, "show timezone", "rollback", "show timezone"},
+		"a savepoint and a RESET":   {"begin", "select undo()", "savepoint s", "reset timezone", "rollback to s", "show timezone", "commit", "show timezone"},
+		"behind a SET of who it is": {"begin", "select undo()", "rollback and chain", "set session authorization pg_monitor", "begin isolation level repeatable read", level, "show timezone", "rollback"},
+		"what was SET":              {"begin", "select undo()", "commit and chain", "set application_name = 'x'", "show timezone", "set datestyle = 'German'", "show datestyle", "rollback", "show application_name"},
 		"no chain":                  {"begin", "select undo()", "commit and no chain", "begin", "show timezone", serializable, level, "commit"},
 	} {
 		for how, write := range map[string]func(string) []pgproto3.FrontendMessage{"simple": simple, "extended": group} {

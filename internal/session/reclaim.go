@@ -67,12 +67,25 @@ func (x *exchange) lapse(name string, local bool) {
 const heedless = 1<<sqltext.Begin | 1<<sqltext.Commit | 1<<sqltext.Rollback | 1<<sqltext.Savepoint | 1<<sqltext.Release |
 	1<<sqltext.RollbackTo | 1<<sqltext.SetTransaction | 1<<sqltext.Empty
 
+// independent reports whether it is one RESET, or one SET of a setting that is in no
+// statement's key: no other setting has a part in the value. A SET of datestyle, for one,
+// may leave the order of day and month as it is.
+func (e *effect) independent() bool {
+	switch {
+	case !e.single:
+		return false
+	case e.kinds == 1<<sqltext.Reset, e.kinds == 1<<sqltext.ResetAll:
+		return true
+	}
+	return e.kinds == 1<<sqltext.Set && e.touches && e.guarded == nil && !e.rereads && e.pins == 0
+}
+
 // reclaims reports whether settings have to be set again in front of a statement of
 // that effect, nil for none. Where ok is false, it waits for the answers to what is in
 // front of it.
 func (x *exchange) reclaims(e *effect) (now, ok bool) {
 	switch {
-	case x.changes.defaults == nil, e == nil, e.kinds&^heedless == 0, x.status == wire.Failed:
+	case x.changes.defaults == nil, e == nil, e.kinds&^heedless == 0, e.independent(), x.status == wire.Failed:
 		return false, true
 	case !x.due.between():
 		return true, true // what is in front is of the same group, and fails with it
