@@ -4,6 +4,7 @@ package weir_test
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -186,13 +187,17 @@ func TestWhatOthersMakeMeanwhileLeavesNothingToThird(t *testing.T) {
 func TestWhatCommitPreparedMakesLeavesNothingToOthers(t *testing.T) {
 	t.Parallel()
 	url := testpg.New(t, pgserver.Options{Settings: map[string]string{"max_prepared_transactions": "5"}}).URL()
-	for _, ends := range []string{"run", "query"} {
+	for _, ends := range []string{"run", "query", "query of what was prepared elsewhere"} {
 		testpg.Exec(t, url, "create or replace function f() returns void language plpgsql as $$begin perform 1; end$$")
-		g := open(t, url, poolOf(2))
+		g := open(t, url, poolOf(3)) // of what was prepared elsewhere nothing is known, which pins
 		one, two := g.raw(t), g.raw(t)
-		two.named(t, "begin")
-		two.named(t, "create or replace function f() returns void language plpgsql as $$begin perform set_config('app.tenant', 'secret', false); end$$")
-		two.named(t, "prepare transaction 'g'")
+		prepares := two
+		if strings.HasSuffix(ends, "elsewhere") {
+			prepares = rawDirect(t, url)
+		}
+		prepares.named(t, "begin")
+		prepares.named(t, "create or replace function f() returns void language plpgsql as $$begin perform set_config('app.tenant', 'secret', false); end$$")
+		prepares.named(t, "prepare transaction 'g'")
 		one.named(t, "select 1") // the catalog is read
 		if ends == "run" {
 			two.send(t, &pgproto3.Parse{Query: "commit prepared 'g'"}, &pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{})
@@ -204,6 +209,53 @@ func TestWhatCommitPreparedMakesLeavesNothingToOthers(t *testing.T) {
 		three := g.raw(t)
 		t.Logf("committed by %s", ends) // shown where it fails
 		othersFind(t, "select coalesce(current_setting('app.tenant', true), '')", "", two, three)
+		for _, r := range []*raw{one, two, three} {
+			_ = r.Close()
+		}
+	}
+}
+
+// What a client defines is there for others before all that it has sent is answered, and
+// where a text commits it, before the text is.
+func TestWhatIsDefinedInFrontOfMoreLeavesNothingToOthers(t *testing.T) {
+	t.Parallel()
+	const define = "create or replace function f() returns void language plpgsql as $$begin perform set_config('app.tenant', 'secret', false); end$$"
+	const wait = "select pg_advisory_xact_lock(7)"
+	url := database(t)
+	holder, err := pgx.Connect(bounded(t), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = holder.Close(bounded(t)) }()
+	must(t, holder, "create procedure defines() language plpgsql as $x$begin execute $y$"+define+"$y$; commit; perform pg_advisory_xact_lock(7); end$x$")
+	for name, messages := range map[string][]pgproto3.FrontendMessage{
+		"groups":         slices.Concat(group(define), group(wait)),
+		"queries":        slices.Concat(simple(define), simple(wait)),
+		"a text":         simple("begin; " + define + "; commit; " + wait),
+		"implicitly":     simple(define + "; commit; " + wait),
+		"a block":        slices.Concat(simple("begin; "+define), simple("commit"), simple(wait)),
+		"in one group":   slices.Concat(simple("begin; "+define), extended("commit"), group(wait)),
+		"a procedure":    simple("call defines()"),
+		"an extended DO": group("do $x$begin execute $y$" + define + "$y$; commit; perform pg_advisory_xact_lock(7); end$x$"),
+	} {
+		must(t, holder, "create or replace function f() returns void language plpgsql as $$begin end$$")
+		must(t, holder, "select pg_advisory_lock(7)")
+		g := open(t, url, poolOf(2))
+		one, two := g.raw(t), g.raw(t)
+		one.named(t, "select f()") // the catalog is read
+		two.send(t, messages...)
+		until(t, "the definition to be there", func() bool {
+			return answers(t, holder, "select count(*)::text from pg_proc where proname = 'f' and prosrc like '%secret%'") == "1" &&
+				answers(t, holder, "select count(*)::text from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database())") == "1"
+		})
+		one.named(t, "select f()")
+		must(t, holder, "select pg_advisory_unlock(7)")
+		three := g.raw(t)
+		t.Logf("in %s", name) // shown where it fails
+		othersFind(t, "select coalesce(current_setting('app.tenant', true), '')", "", three)
+		if got := one.named(t, "select coalesce(current_setting('app.tenant', true), '')")[0]; got != "secret" {
+			t.Errorf("the client finds %q", got)
+		}
 		for _, r := range []*raw{one, two, three} {
 			_ = r.Close()
 		}

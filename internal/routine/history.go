@@ -20,8 +20,13 @@ type History struct {
 	made []definition // guarded by mu; those that leave something
 	lost uint64       // guarded by mu; the number of the latest that is forgotten
 
-	// prepared is what PREPARE TRANSACTION has kept for later; nil if nothing was.
+	// prepared is what PREPARE TRANSACTION has kept for later; nil if nothing was. pending
+	// is how many such transactions have not ended; others may have been prepared elsewhere.
 	prepared atomic.Pointer[Effect]
+	pending  atomic.Int64
+
+	open   atomic.Int64 // how many definitions may be there at any moment
+	opened Effect       // guarded by mu; what those leave, and others since there was none
 }
 
 // definition is what was defined, or several that leave the same.
@@ -59,22 +64,65 @@ func (h *History) Prepare(e Effect) {
 	h.prepared.Store(&e)
 }
 
-// Prepared returns all that a COMMIT PREPARED may add, false where it adds nothing.
+// Prepared returns all that a COMMIT PREPARED may add, false where it adds nothing. Of what
+// was prepared elsewhere nothing is known.
 func (h *History) Prepared() (e Effect, ok bool) {
 	if p := h.prepared.Load(); p != nil {
-		return *p, true
+		e, ok = *p, true
 	}
-	return e, false
+	if h.pending.Load() == 0 {
+		e.Leaves |= Unknowable
+		ok = true
+	}
+	return e, ok
 }
 
+// Completed takes in that PostgreSQL has carried out a statement, by its tag, where that is
+// of a prepared transaction.
+func (h *History) Completed(tag []byte) {
+	switch string(tag) {
+	case "PREPARE TRANSACTION\x00":
+		h.pending.Add(1)
+	case "COMMIT PREPARED\x00", "ROLLBACK PREPARED\x00":
+		if n := h.pending.Load(); n > 0 { // else it was prepared elsewhere
+			h.pending.CompareAndSwap(n, n-1)
+		}
+	}
+}
+
+// Open takes in that somebody's definitions may be there at any moment, until Close, and
+// Widen with what these leave.
+func (h *History) Open() { h.open.Add(1) }
+
+// Widen notes such a definition.
+func (h *History) Widen(e Effect) {
+	h.mu.Lock()
+	h.opened = h.opened.With(e)
+	h.mu.Unlock()
+	h.Add(e)
+}
+
+// Close takes in that what one Open was for has been added, or will not be.
+func (h *History) Close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.open.Add(-1) == 0 {
+		h.opened = Effect{}
+	}
+}
+
+// Publishing reports whether a definition may be there at any moment.
+func (h *History) Publishing() bool { return h.open.Load() > 0 }
+
 // Since returns what is left by whoever calls what was made after the first n
-// definitions. Of what is forgotten nothing is known.
+// definitions, or may be there at any moment. Of what is forgotten nothing is known.
 func (h *History) Since(n uint64) (e Effect) {
-	if n == h.Count() {
+	if n == h.Count() && !h.Publishing() {
 		return e
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	e = h.opened
 	if n < h.lost {
 		e.Leaves |= Unknowable
 	}

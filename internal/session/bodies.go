@@ -134,7 +134,7 @@ var lately = routine.Effect{Leaves: routine.Sets | routine.Objects | routine.Tex
 // of a type that was made after the catalog was read.
 func (x *exchange) lately(e *effect) bool {
 	c := &x.pool().catalog
-	return x.defines || x.aged || e.newest > c.newest.Load() || c.schema.Load() != x.s.env.dictionary.defined.Count()
+	return x.making.defines || x.aged || x.s.env.dictionary.defined.Publishing() || e.newest > c.newest.Load() || c.schema.Load() != x.s.env.dictionary.defined.Count()
 }
 
 // withRoutines returns an effect with what the database's routines add to it, where
@@ -157,7 +157,7 @@ func (x *exchange) withRoutines(e *effect, text []byte, r quoting) *effect {
 	calls := c.Lookup(words, e.defines, r&foreign == 0)
 	made := e.made.With(calls).With(c.Lookup(e.made.Names, false, r&foreign == 0))
 	if !ok || x.lately(e) {
-		calls = calls.With(lately).With(x.made)
+		calls = calls.With(lately).With(x.making.effect)
 		calls = calls.With(x.s.env.dictionary.defined.Since(x.pool().catalog.schema.Load()))
 	}
 	if calls = c.Resolved(calls); !calls.Empty() {

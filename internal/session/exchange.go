@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/weir-pg/weir/internal/loop"
-	"github.com/weir-pg/weir/internal/routine"
 	"github.com/weir-pg/weir/internal/sqlstate"
 	"github.com/weir-pg/weir/internal/wire"
 )
@@ -58,8 +57,7 @@ type exchange struct {
 	altered   bool              // something sent may have changed what statements mean; see unsure
 	varied    bool              // something sent may have changed settings
 	redefines bool              // the transaction may have changed the schema
-	defines   bool              // the transaction may have changed what routines there are
-	made      routine.Effect    // what routines leave that it has made
+	making    making            // what routines the transaction may have made
 	aged      bool              // the pool's catalog is older than it may be
 	rereads   bool              // they may change how PostgreSQL reads later texts
 	vacated   []string          // databases that were freed for them

@@ -29,10 +29,7 @@ func (x *exchange) leaves(e *effect) {
 	x.changes.hidden = append(x.changes.hidden, e.hidden...)
 	x.guards(e)
 	x.changes.anybody = x.changes.anybody || e.anybody
-	x.made, x.defines = x.made.With(e.made.Effect), x.defines || e.defines
-	if e.kinds&(1<<sqltext.PrepareTransaction|1<<sqltext.CommitPrepared) != 0 {
-		x.made, x.defines = x.s.env.dictionary.twoPhase(e.kinds, x.made, x.defines)
-	}
+	x.making.define(e, &x.s.env.dictionary.defined)
 	x.noteListening(e)
 	if e.vacates != nil {
 		x.vacate(e.vacates)
@@ -46,17 +43,52 @@ func (x *exchange) leaves(e *effect) {
 	}
 }
 
-// twoPhase takes in that what a transaction has defined is there only after a COMMIT
-// PREPARED, of whichever client: it returns what that makes, and whether it defines.
-func (d *Dictionary) twoPhase(kinds sqltext.Kinds, made routine.Effect, defines bool) (routine.Effect, bool) {
-	if defines && kinds&(1<<sqltext.PrepareTransaction) != 0 {
-		d.defined.Prepare(made)
+// publishing are the kinds that may commit what was defined before them, or what they
+// define, before they are answered: something may run behind the commit.
+const publishing = 1<<sqltext.Commit | 1<<sqltext.Call | 1<<sqltext.Do | 1<<sqltext.Unknown
+
+// making is what a transaction may have changed of what routines there are, or of what
+// calls them.
+type making struct {
+	defines   bool           // anything
+	publishes bool           // it may be committed before it is answered
+	effect    routine.Effect // what those routines leave
+}
+
+// define takes in that a statement of that effect is sent. It has others know of what may be
+// committed before it is answered.
+func (m *making) define(e *effect, h *routine.History) {
+	m.effect, m.defines = m.effect.With(e.made.Effect), m.defines || e.defines
+	if m.defines && e.kinds&(1<<sqltext.PrepareTransaction) != 0 {
+		h.Prepare(m.effect)
 	}
-	prepared, ok := d.defined.Prepared()
-	if !ok || kinds&(1<<sqltext.CommitPrepared) == 0 {
-		return made, defines
+	if e.kinds&(1<<sqltext.CommitPrepared) != 0 {
+		prepared, ok := h.Prepared()
+		m.effect, m.defines = m.effect.With(prepared), m.defines || ok
 	}
-	return made.With(prepared), true
+	if m.defines && !m.publishes && e.kinds&publishing != 0 {
+		m.publishes = true
+		h.Open()
+	}
+	if m.publishes && (e.defines || e.kinds&publishing != 0) {
+		h.Widen(m.effect)
+	}
+}
+
+// count has others know of it.
+func (m *making) count(h *routine.History) {
+	if m.defines {
+		h.Add(m.effect)
+	}
+}
+
+// end is count where the transaction has ended, or nobody will hear of its end.
+func (m *making) end(h *routine.History) {
+	m.count(h)
+	if m.publishes {
+		h.Close()
+	}
+	*m = making{}
 }
 
 // redefining are the kinds that may change what other statements return.
@@ -68,15 +100,20 @@ func (e *effect) redefines() bool { return e.kinds&redefining != 0 || e.into }
 // defined notes, at the end of a transaction, that it may have changed what routines
 // there are, or what calls them, and that somebody else has done so meanwhile.
 func (x *exchange) defined() {
-	if x.status != wire.Idle {
+	h := &x.s.env.dictionary.defined
+	switch {
+	case x.status != wire.Idle:
+		return
+	case !x.due.empty():
+		x.making.count(h) // and what is not answered yet may define more
 		return
 	}
 	if x.changes.defined != x.definitions() {
 		x.overtaken()
 	}
-	if x.defines {
-		x.s.env.dictionary.defined.Add(x.made)
-		x.defines, x.made, x.changes.defined = false, routine.Effect{}, x.definitions()
+	if x.making.defines {
+		x.making.end(h)
+		x.changes.defined = x.definitions()
 	}
 }
 

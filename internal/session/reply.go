@@ -64,7 +64,8 @@ func (x *exchange) reply(typ byte, size int) bool {
 	case wire.NotificationResponse:
 		x.notification(size)
 	case wire.CopyInResponse:
-		x.copying, x.fence = true, false // no group is answered before the client's next message is taken
+		x.copying, x.fence = true, false            // no group is answered before the client's next message is taken
+		x.copy.ended, x.copy.flushed = false, false // a body can copy in twice
 		x.due.mayIgnore()
 		x.pass(size)
 	default:
@@ -114,6 +115,7 @@ func (x *exchange) completed(typ byte, size int) {
 		x.copied()
 		x.noticeTag(a, x.toClient.body(size))
 		x.s.snapshot.ended = a != nil && a.endsTransaction(x.toClient.body(size))
+		x.s.env.dictionary.defined.Completed(x.toClient.body(size))
 		if x.listen.undo.open && a != nil && !a.hidden() {
 			x.carriedOut(a, x.toClient.body(size))
 		}
@@ -249,12 +251,12 @@ func (x *exchange) ready(size int) {
 			x.s.tries, x.s.losses, x.s.doubt, x.belted = 0, 0, nil, false
 		}
 	}
+	x.defined()
 	if x.due.empty() {
 		x.synced = true
 		x.rereads = false
 		x.stakes.settle(x.status)
 		x.redefined()
-		x.defined()
 		if x.status == wire.Idle {
 			x.altered, x.varied = false, false
 			if !x.changes.touched {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/weir-pg/weir/internal/loop"
 	"github.com/weir-pg/weir/internal/pool"
-	"github.com/weir-pg/weir/internal/routine"
 	"github.com/weir-pg/weir/internal/sqlstate"
 	"github.com/weir-pg/weir/internal/upstream"
 	"github.com/weir-pg/weir/internal/wire"
@@ -182,10 +181,8 @@ func (x *exchange) detach() *Upstream {
 	x.s.settleGuesses()
 	x.s.link(nil, time.Time{})
 	x.up, x.bound, x.altered, x.varied, x.redefines, x.rereads = nil, nil, false, false, false, false
-	if x.defines { // it was lost, and may have happened, or does yet
-		x.s.env.dictionary.defined.Add(x.made)
-	}
-	x.made, x.defines, x.aged = routine.Effect{}, false, false
+	x.making.end(&x.s.env.dictionary.defined) // where it was lost, it may have happened, or does yet
+	x.aged = false
 	if x.status != wire.Idle {
 		x.s.changeSettings(x.changes.settled) // what a lost block had set is rolled back
 	}
