@@ -102,6 +102,7 @@ func TestWhatWeirPreparesTakesNoSnapshot(t *testing.T) {
 		"work that has to last":    {simple("begin"), simple("set local work_mem = '5MB'"), once(described, sync), simple("set local work_mem = '6MB'"), simple("show work_mem"), simple("commit"), simple("show work_mem")},
 		"a lock that has to last":  {simple("begin; lock table pg_class in access share mode"), once(described, sync), simple("set work_mem = '6MB'"), simple("select count(*) from pg_locks where pid = pg_backend_pid() and relation = 'pg_class'::regclass")},
 		"a portal that has to":     {once(described, messages{&pgproto3.Parse{Name: "s2", Query: shown}, &pgproto3.Bind{DestinationPortal: "p", PreparedStatement: "s2"}}, extended("set work_mem = '6MB'"), messages{&pgproto3.Execute{Portal: "p"}}, sync)},
+		"a portal from before":     {simple("begin"), {&pgproto3.Parse{Name: "s2", Query: shown}, &pgproto3.Bind{DestinationPortal: "p", PreparedStatement: "s2"}, &pgproto3.Sync{}}, once(described, sync), simple("set work_mem = '6MB'"), {&pgproto3.Execute{Portal: "p"}, &pgproto3.Sync{}}},
 		"a group that was undone":  {once(described, messages{&pgproto3.Execute{Portal: "none"}}, sync), simple(begins), simple(shown)},
 		"written, then in a block": {simple("begin"), simple("insert into kept values (1)"), once(described, sync), simple(serializable), simple("rollback"), simple("select count(*) from kept")},
 	} {

@@ -474,7 +474,7 @@ func (x *exchange) bind(size int) bool {
 	} else {
 		x.prepare(st, name)
 	}
-	x.s.snapshot.group |= bound
+	x.s.snapshot.binds(portal)
 	x.due.push(answer{kind: 'B', st: st, pins: pins, name: p.kept(), portal: was, first: p.firstUse(), stamp: x.checks.at})
 	x.checks.at = 0
 	x.rename(wire.Bind, size, wire.HeaderSize+len(portal)+1, name, st)

@@ -63,10 +63,19 @@ const (
 	byClient                    // the client may have, or may have done what has to last
 	ran                         // weir has executed something
 	bound                       // the client has a portal, which the end of the transaction would take away
+	named                       // with a name, so that what comes next does not replace it
 )
 
 // sent takes in that the group under way is sent. What is not answered counts to the block.
 func (s *snapshot) sent() { s.block, s.group = s.block|s.group, 0 }
+
+// binds takes in that a portal is bound.
+func (s *snapshot) binds(portal []byte) {
+	s.group |= bound
+	if len(portal) > 0 {
+		s.group |= named
+	}
+}
 
 // answered takes in the end of a group, behind which so many are not answered.
 func (s *snapshot) answered(status byte, groups int) {
@@ -109,7 +118,7 @@ func (x *exchange) needOf(kinds sqltext.Kinds) (need string, wait bool) {
 		return "", false
 	case lacks:
 		return "SELECT", false
-	case takers&byClient != 0 || s.group&bound != 0 || x.belted:
+	case takers&(byClient|named) != 0 || s.group&bound != 0 || x.belted:
 		return "", false
 	case x.inBlock():
 		return "COMMIT AND CHAIN", false
