@@ -93,3 +93,89 @@ func TestACopyThatBeginsAnywhereEnds(t *testing.T) {
 		}
 	}
 }
+
+// TestACopyOfABodyIsAnsweredAsDirectly copies in where no kind of statement shows that it
+// begins, in one write and with a wait for each CopyInResponse.
+func TestACopyOfABodyIsAnsweredAsDirectly(t *testing.T) {
+	t.Parallel()
+	type messages = []pgproto3.FrontendMessage
+	upstream := database(t)
+	testpg.Exec(t, upstream, "create table rows (n int); create function copies() returns void language plpgsql as $$begin execute 'execute s0'; end$$")
+	g := open(t, upstream, poolOf(1))
+	const once, twice = "do $$begin execute 'execute s0'; end$$", "do $$begin execute 'execute s0'; execute 'execute s0'; end$$"
+	row, done, sync := messages{&pgproto3.CopyData{Data: []byte("1\n")}}, messages{&pgproto3.CopyDone{}}, messages{&pgproto3.Sync{}}
+	fails := messages{&pgproto3.CopyFail{Message: "no"}}
+	all := func(list ...messages) messages { return slices.Concat(list...) }
+	for name, writes := range map[string][]messages{
+		"one write":                 {all(extended(once), row, done, sync)},
+		"one write, with Flush":     {all(extended(once), messages{&pgproto3.Flush{}}, row, done, sync)},
+		"one write, two Syncs":      {all(group(once), row, done, sync)},
+		"one write, a block":        {simple("begin"), all(group(once), row, done, sync), simple("commit")},
+		"one write, no data":        {all(extended("select copies()"), done, sync)},
+		"one write, failing":        {all(extended(once), row, fails, sync)},
+		"one write, simple":         {all(simple(once), row, done)},
+		"one write, a function":     {all(simple("select copies()"), row, done)},
+		"twice, one write":          {all(extended(twice), row, done, row, done, sync)},
+		"twice, simple":             {all(simple(twice), row, done, row, done)},
+		"twice, waiting":            {all(extended(twice), messages{&pgproto3.Flush{}}), all(row, done), all(row, done, sync)},
+		"twice, waiting, two Syncs": {group(twice), all(row, done), all(row, done, sync)},
+		"twice, simple, waiting":    {simple(twice), all(row, done), all(row, done)},
+		"twice, the second fails":   {simple(twice), all(row, done), all(row, fails)},
+		"stray data":                {all(extended("select 1"), row, done, sync)},
+		"stray data, a group":       {all(group("select 1"), row, group("select 2"))},
+	} {
+		direct, through := rawDirect(t, upstream), g.raw(t)
+		for _, c := range []*raw{direct, through} {
+			c.send(t, &pgproto3.Parse{Name: "s0", Query: "copy rows from stdin"}, &pgproto3.Sync{})
+			c.transcript(t, 1)
+		}
+		told := map[*raw]string{}
+		for i, write := range append(writes, simple("select count(*) from rows")) {
+			for _, c := range []*raw{direct, through} {
+				c.send(t, write...)
+				if i < len(writes)-1 && strings.Contains(name, "waiting") || i < len(writes)-1 && strings.Contains(name, "second") {
+					told[c] += c.listen(t, func(m pgproto3.BackendMessage) bool { _, ok := m.(*pgproto3.CopyInResponse); return ok }) + ","
+				}
+			}
+		}
+		for _, c := range []*raw{direct, through} {
+			told[c] += c.listen(t, func(m pgproto3.BackendMessage) bool { _, ok := m.(*pgproto3.DataRow); return ok })
+		}
+		if told[through] != told[direct] {
+			t.Errorf("%s: told %q, directly %q", name, told[through], told[direct])
+		}
+		testpg.Exec(t, upstream, "truncate rows")
+		_, _ = direct.Close(), through.Close()
+		g.balanced(t)
+	}
+}
+
+// TestACopyWithoutItsLastSyncEnds has clients go away behind the end of their data.
+func TestACopyWithoutItsLastSyncEnds(t *testing.T) {
+	t.Parallel()
+	type messages = []pgproto3.FrontendMessage
+	g := table(t)
+	row, done := messages{&pgproto3.CopyData{Data: []byte("1\n")}}, messages{&pgproto3.CopyDone{}}
+	begins := group("copy rows from stdin")
+	for name, writes := range map[string][]messages{
+		"a write each": {begins, slices.Concat(row, done)},
+		"no data":      {begins, done},
+		"one write":    {slices.Concat(begins, row, done)},
+		"a block":      {simple("begin"), begins, slices.Concat(row, done)},
+		"by DO":        {{&pgproto3.Parse{Name: "s0", Query: "copy rows from stdin"}, &pgproto3.Sync{}}, group("do $$begin execute 'execute s0'; end$$"), slices.Concat(row, done)},
+	} {
+		for _, terminates := range []bool{false, true} {
+			r := g.raw(t)
+			for _, write := range writes {
+				r.send(t, write...)
+			}
+			if terminates {
+				r.send(t, &pgproto3.Terminate{})
+			}
+			_ = r.Close()
+			if n := rows(t, g); n != "0" {
+				t.Errorf("%s: %s rows are there, want none", name, n)
+			}
+		}
+	}
+}

@@ -62,7 +62,7 @@ func (x *exchange) forgetSettings() bool {
 }
 
 // halfway reports whether what was sent is not complete: a message, a group
-// without its Sync, a copy.
+// without its Sync, which one that PostgreSQL has ignored in a copy is not, a copy.
 func (x *exchange) halfway() bool {
 	if x.toUp.pass > 0 || x.copying {
 		return true
@@ -70,7 +70,8 @@ func (x *exchange) halfway() bool {
 	if x.due.empty() {
 		return !x.synced
 	}
-	return !x.due.list[len(x.due.list)-1].ends()
+	last := &x.due.list[len(x.due.list)-1]
+	return !last.ends() || last.ignored
 }
 
 // unwanted reports whether what still runs has no use without its client: in a

@@ -192,9 +192,18 @@ func (x *exchange) forward(typ byte, size int) bool {
 		return x.execute(size)
 	case wire.FunctionCall:
 		return x.functionCall(size)
-	case wire.Flush, wire.CopyData, wire.CopyDone, wire.CopyFail:
-		// Data are of a copy that has failed: the server ignores what it does not
-		// expect.
+	case wire.Flush:
+		x.toUp.keep(size)
+		return true
+	case wire.CopyData, wire.CopyDone, wire.CopyFail:
+		if !x.due.empty() {
+			// What is not answered may begin a copy that no kind of statement shows: before
+			// which of the client's Syncs do its data end?
+			x.toUp.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.Flush) })
+			x.barrier = true
+			return false
+		}
+		// It is of a copy that has failed: the server ignores what it does not expect.
 		x.toUp.keep(size)
 		return true
 	}
