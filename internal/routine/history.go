@@ -20,10 +20,8 @@ type History struct {
 	made []definition // guarded by mu; those that leave something
 	lost uint64       // guarded by mu; the number of the latest that is forgotten
 
-	// prepared is what PREPARE TRANSACTION has kept for later; nil if nothing was. pending
-	// is how many such transactions have not ended; others may have been prepared elsewhere.
+	// prepared is what PREPARE TRANSACTION has kept for later; nil if nothing was.
 	prepared atomic.Pointer[Effect]
-	pending  atomic.Int64
 
 	open   atomic.Int64 // how many definitions may be there at any moment
 	opened Effect       // guarded by mu; what those leave, and others since there was none
@@ -64,30 +62,12 @@ func (h *History) Prepare(e Effect) {
 	h.prepared.Store(&e)
 }
 
-// Prepared returns all that a COMMIT PREPARED may add, false where it adds nothing. Of what
-// was prepared elsewhere nothing is known.
+// Prepared returns all that a COMMIT PREPARED may add, false where it adds nothing.
 func (h *History) Prepared() (e Effect, ok bool) {
 	if p := h.prepared.Load(); p != nil {
-		e, ok = *p, true
+		return *p, true
 	}
-	if h.pending.Load() == 0 {
-		e.Leaves |= Unknowable
-		ok = true
-	}
-	return e, ok
-}
-
-// Completed takes in that PostgreSQL has carried out a statement, by its tag, where that is
-// of a prepared transaction.
-func (h *History) Completed(tag []byte) {
-	switch string(tag) {
-	case "PREPARE TRANSACTION\x00":
-		h.pending.Add(1)
-	case "COMMIT PREPARED\x00", "ROLLBACK PREPARED\x00":
-		if n := h.pending.Load(); n > 0 { // else it was prepared elsewhere
-			h.pending.CompareAndSwap(n, n-1)
-		}
-	}
+	return e, false
 }
 
 // Open takes in that somebody's definitions may be there at any moment, until Close, and

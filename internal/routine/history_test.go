@@ -60,24 +60,3 @@ func TestAHistoryKnowsWhatMayBeThereAtAnyMoment(t *testing.T) {
 		t.Errorf("afterwards: %+v", got)
 	}
 }
-
-func TestAHistoryKnowsWhatWasPrepared(t *testing.T) {
-	t.Parallel()
-	var h routine.History
-	if e, ok := h.Prepared(); !ok || e.Leaves&routine.Unknowable == 0 {
-		t.Errorf("prepared elsewhere: %+v, %t", e, ok)
-	}
-	h.Completed([]byte("PREPARE TRANSACTION\x00"))
-	if e, ok := h.Prepared(); ok {
-		t.Errorf("prepared here, defining nothing: %+v", e)
-	}
-	h.Prepare(routine.Effect{Leaves: routine.Sets})
-	if e, ok := h.Prepared(); !ok || e.Leaves != routine.Sets {
-		t.Errorf("prepared here: %+v, %t", e, ok)
-	}
-	h.Completed([]byte("COMMIT PREPARED\x00"))
-	h.Completed([]byte("ROLLBACK PREPARED\x00"))
-	if e, _ := h.Prepared(); e.Leaves&routine.Unknowable == 0 {
-		t.Errorf("prepared elsewhere again: %+v", e)
-	}
-}

@@ -35,6 +35,7 @@ type copyIn struct {
 	simple  bool // what failed was a simple query, after which nothing is skipped
 	readies int  // how many ReadyForQuery have come since
 	foreign byte // the type of the message that is no data, for which PostgreSQL was asked
+	astray  bool // PostgreSQL has met such a message
 }
 
 // mayCopy are the kinds of statements that may copy in.
@@ -113,14 +114,14 @@ func (q *answers) ignoreSyncs() {
 	q.list = kept
 }
 
-// copyFailed takes in that the answer to a was an error, which is taken off.
-func (x *exchange) copyFailed(kind byte) {
+// copyFailed takes in that the answer to a message of that kind was an error, and is taken off.
+func (x *exchange) copyFailed(kind byte, code sqlstate.Code) {
 	was, asked, foreign := x.copying || x.copy.ended, x.copy.asked, x.copy.foreign
-	x.copying, x.copy = false, copyIn{}
+	x.copying, x.copy = false, copyIn{astray: was && code == sqlstate.ProtocolViolation}
 	if !was || !x.due.doubtful() {
 		return
 	}
-	x.copy = copyIn{unsure: true, asked: asked, simple: kind == 'Q', foreign: foreign}
+	x.copy = copyIn{unsure: true, asked: asked, simple: kind == 'Q', foreign: foreign, astray: x.copy.astray}
 }
 
 // askSyncs asks which Syncs were ignored, as soon as no message is half sent. Close

@@ -36,7 +36,7 @@ func (x *exchange) upstreamLost(cause error) {
 	broken := x.toClient.pass > 0 // the client has half a message, and the rest will never come
 	open := x.due.open
 	// PostgreSQL has lost its place in what the client sends, and so has weir.
-	astray := sqlstate.Code(wire.Field(farewell, wire.FieldCode)) == sqlstate.ProtocolViolation
+	astray := x.copy.astray && sqlstate.Code(wire.Field(farewell, wire.FieldCode)) == sqlstate.ProtocolViolation
 	asked := x.giveUp("lost: "+cause.Error(), err)
 	if (kept || astray) && !broken && bytes.HasSuffix(farewell, endOfFields) {
 		x.sendAway(farewell)

@@ -115,7 +115,6 @@ func (x *exchange) completed(typ byte, size int) {
 		x.copied()
 		x.noticeTag(a, x.toClient.body(size))
 		x.s.snapshot.ended = a != nil && a.endsTransaction(x.toClient.body(size))
-		x.s.env.dictionary.defined.Completed(x.toClient.body(size))
 		if x.listen.undo.open && a != nil && !a.hidden() {
 			x.carriedOut(a, x.toClient.body(size))
 		}
@@ -400,7 +399,7 @@ func (x *exchange) failure(size int) {
 	kind := a.kind
 	x.failed()
 	x.lift()
-	x.copyFailed(kind)
+	x.copyFailed(kind, code)
 	x.fake()
 }
 
