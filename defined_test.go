@@ -112,6 +112,9 @@ create function creates() returns int language plpgsql as $$begin execute 'creat
 	}
 }
 
+// findTenant asks for a setting that a client has left.
+const findTenant = "select coalesce(current_setting('app.tenant', true), '')"
+
 // othersFind has clients, each on a connection of its own, ask what they find there.
 func othersFind(t *testing.T, sql, want string, others ...*raw) {
 	t.Helper()
@@ -204,7 +207,7 @@ func TestWhatCommitPreparedMakesLeavesNothingToOthers(t *testing.T) {
 		one.named(t, "select f()")
 		three := g.raw(t)
 		t.Logf("committed by %s", ends) // shown where it fails
-		othersFind(t, "select coalesce(current_setting('app.tenant', true), '')", "", two, three)
+		othersFind(t, findTenant, "", two, three)
 		for _, r := range []*raw{one, two, three} {
 			_ = r.Close()
 		}
@@ -248,8 +251,8 @@ func TestWhatIsDefinedInFrontOfMoreLeavesNothingToOthers(t *testing.T) {
 		must(t, holder, "select pg_advisory_unlock(7)")
 		three := g.raw(t)
 		t.Logf("in %s", name) // shown where it fails
-		othersFind(t, "select coalesce(current_setting('app.tenant', true), '')", "", three)
-		if got := one.named(t, "select coalesce(current_setting('app.tenant', true), '')")[0]; got != "secret" {
+		othersFind(t, findTenant, "", three)
+		if got := one.named(t, findTenant)[0]; got != "secret" {
 			t.Errorf("the client finds %q", got)
 		}
 		for _, r := range []*raw{one, two, three} {
@@ -290,7 +293,7 @@ func TestWhatALostStatementMakesLeavesNothingToOthers(t *testing.T) {
 		one.named(t, "select f()")
 		three := g.raw(t)
 		t.Logf("in %d texts", len(texts)) // shown where it fails
-		othersFind(t, "select coalesce(current_setting('app.tenant', true), '')", "", two, three)
+		othersFind(t, findTenant, "", two, three)
 		for _, r := range []*raw{one, two, three} {
 			_ = r.Close()
 		}

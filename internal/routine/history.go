@@ -23,8 +23,8 @@ type History struct {
 	// prepared is what PREPARE TRANSACTION has kept for later; nil if nothing was.
 	prepared atomic.Pointer[Effect]
 
-	open   atomic.Int64 // how many definitions may be there at any moment
-	opened Effect       // guarded by mu; what those leave, and others since there was none
+	open   atomic.Int64 // how many transactions may commit definitions at any moment
+	opened Effect       // guarded by mu; what these leave, and those of others since there was none
 }
 
 // definition is what was defined, or several that leave the same.
@@ -70,11 +70,11 @@ func (h *History) Prepared() (e Effect, ok bool) {
 	return e, false
 }
 
-// Open takes in that somebody's definitions may be there at any moment, until Close, and
-// Widen with what these leave.
+// Open notes a transaction whose definitions may be committed at any moment. Each is noted
+// by Widen. The caller has to call Close once.
 func (h *History) Open() { h.open.Add(1) }
 
-// Widen notes such a definition.
+// Widen adds a definition of a transaction for which Open was called.
 func (h *History) Widen(e Effect) {
 	h.mu.Lock()
 	h.opened = h.opened.With(e)
@@ -82,7 +82,7 @@ func (h *History) Widen(e Effect) {
 	h.Add(e)
 }
 
-// Close takes in that what one Open was for has been added, or will not be.
+// Close ends what one Open has begun, once Add has been called for what is committed.
 func (h *History) Close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -91,11 +91,11 @@ func (h *History) Close() {
 	}
 }
 
-// Publishing reports whether a definition may be there at any moment.
+// Publishing reports whether a definition may be committed at any moment.
 func (h *History) Publishing() bool { return h.open.Load() > 0 }
 
 // Since returns what is left by whoever calls what was made after the first n
-// definitions, or may be there at any moment. Of what is forgotten nothing is known.
+// definitions, or may be committed at any moment. Of what is forgotten nothing is known.
 func (h *History) Since(n uint64) (e Effect) {
 	if n == h.Count() && !h.Publishing() {
 		return e

@@ -47,7 +47,7 @@ type answer struct {
 	alias   string              // Parse, Close: a client's name as SQL knows it, see align
 	had     *upstream.Statement // Close of an alias: what it was
 	alone   bool                // Query: its text is one statement; false where nobody asks
-	returns bool                // Query: it may go back to a savepoint, which has the tag of ROLLBACK
+	returns bool                // Query: it may do ROLLBACK TO SAVEPOINT, whose tag is that of ROLLBACK
 	leads   bool                // a Query comes next, which is skipped if this fails
 	frees   []string            // Query: what it deallocates
 	pins    reasons             // Query, Parse, Bind, FunctionCall: what it may leave behind

@@ -23,8 +23,9 @@ import (
 // carried out behind weir's back, by the names that the client gives its statements.
 //
 // To have that in one place, nothing of the client's goes on behind a statement
-// that may copy in before PostgreSQL has begun to copy, or not; and nothing but
-// Sync between the end of the data and the end of the copy.
+// that may copy in before PostgreSQL has begun to copy, or not; no data behind one that
+// is not answered, which may copy in although its kind does not show it (DO); and nothing
+// but Sync between the end of the data and the end of the copy.
 
 // copy is how far a copy in has come.
 type copyIn struct {
@@ -77,7 +78,7 @@ const foreignType = "0x%02X"
 func (x *exchange) awaitCopy() {
 	if !x.copy.flushed {
 		x.copy.flushed = true
-		x.toUp.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.Flush) })
+		x.toUp.flush()
 	}
 }
 
@@ -114,14 +115,18 @@ func (q *answers) ignoreSyncs() {
 	q.list = kept
 }
 
-// copyFailed takes in that the answer to a message of that kind was an error, and is taken off.
+// copyFailed takes in that PostgreSQL has answered a message of that kind with an error, if
+// it copied in.
 func (x *exchange) copyFailed(kind byte, code sqlstate.Code) {
-	was, asked, foreign := x.copying || x.copy.ended, x.copy.asked, x.copy.foreign
-	x.copying, x.copy = false, copyIn{astray: was && code == sqlstate.ProtocolViolation}
-	if !was || !x.due.doubtful() {
-		return
+	var failed copyIn
+	if x.copying || x.copy.ended {
+		failed.astray = code == sqlstate.ProtocolViolation
+		if x.due.doubtful() {
+			failed.unsure, failed.simple = true, kind == 'Q'
+			failed.asked, failed.foreign = x.copy.asked, x.copy.foreign
+		}
 	}
-	x.copy = copyIn{unsure: true, asked: asked, simple: kind == 'Q', foreign: foreign, astray: x.copy.astray}
+	x.copying, x.copy = false, failed
 }
 
 // askSyncs asks which Syncs were ignored, as soon as no message is half sent. Close

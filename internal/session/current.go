@@ -69,7 +69,7 @@ func (x *exchange) current(st *statement, p *prepared, size int) (now *statement
 	case x.due.empty():
 		x.askAbout(st)
 	default:
-		x.toUp.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.Flush) })
+		x.toUp.flush()
 	}
 	x.barrier = true
 	return st, false, false

@@ -155,7 +155,7 @@ func (x *exchange) fromClient() (moved bool) {
 // one that has begun to go to the upstream does not wait for answers: there will be
 // none without it.
 func (x *exchange) listening() bool {
-	return x.hurt == nil && (!x.barrier || x.copying || x.copy.ended || x.toUp.pass > 0) && !x.fence && !x.waiting && !x.leaving && !x.toUp.crowded() && !x.toClient.crowded() &&
+	return x.hurt == nil && (!x.barrier && !x.fence || x.copying || x.copy.ended || x.toUp.pass > 0) && !x.waiting && !x.leaving && !x.toUp.crowded() && !x.toClient.crowded() &&
 		(!x.belted || x.due.groups() == 0) // what is behind a request that is asked again may write
 }
 

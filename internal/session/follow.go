@@ -21,7 +21,7 @@ type changes struct {
 	reverts  bool              // some may have been given the upstream's defaults, unseen; see mayRevert
 	defaults []lapse           // those of the login that may have been, to be set again; see reclaim
 	told     map[string]string // the parameters as the client knows them, from DISCARD ALL to the end of its group; else nil
-	stated   bool              // since that DISCARD ALL the client has heard of no other parameters; see restate
+	stated   bool              // since that DISCARD ALL the client has heard of no other parameters; see learn
 	undoes   bool              // PostgreSQL has not reported yet what that DISCARD ALL changed
 	reports  []byte            // for the end of a group that goes on without its upstream
 	defined  definitions       // when the transaction began

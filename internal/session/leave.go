@@ -62,7 +62,7 @@ func (x *exchange) forgetSettings() bool {
 }
 
 // halfway reports whether what was sent is not complete: a message, a group
-// without its Sync, which one that PostgreSQL has ignored in a copy is not, a copy.
+// without its Sync, a copy. A Sync that PostgreSQL may have ignored in a copy is none.
 func (x *exchange) halfway() bool {
 	if x.toUp.pass > 0 || x.copying {
 		return true

@@ -250,6 +250,11 @@ func (p *pipe) insert(edit func(out []byte) []byte) {
 	p.out = edit(p.out)
 }
 
+// flush has the destination answer what was sent so far.
+func (p *pipe) flush() {
+	p.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.Flush) })
+}
+
 // cut takes the next n bytes out.
 func (p *pipe) cut(n int) {
 	if p.sent < p.seen {

@@ -538,7 +538,7 @@ type portalNote struct {
 // which may be in a later group of its transaction. It returns what to do should
 // the Bind fail, nil for nothing. The effect is nil where st is.
 func (x *exchange) notePortal(portal []byte, st *statement, e *effect) *portalNote {
-	notices := st != nil && (st.effect.resets != nil || st.effect.rereads || x.follows(1<<st.kind) || st.forgets() || e.mentions != nil || (mayCopy|returning)&(1<<st.kind) != 0)
+	notices := st != nil && (st.effect.resets != nil || st.effect.rereads || x.follows(1<<st.kind) || st.forgets() || e.mentions != nil || (mayCopy|mayReturn)&(1<<st.kind) != 0)
 	if !notices && len(x.portals) == 0 {
 		return nil
 	}

@@ -64,8 +64,7 @@ func (x *exchange) reply(typ byte, size int) bool {
 	case wire.NotificationResponse:
 		x.notification(size)
 	case wire.CopyInResponse:
-		x.copying, x.fence = true, false            // no group is answered before the client's next message is taken
-		x.copy.ended, x.copy.flushed = false, false // a body can copy in twice
+		x.copying, x.copy.ended, x.copy.flushed = true, false, false // a body can copy in twice
 		x.due.mayIgnore()
 		x.pass(size)
 	default:
@@ -110,11 +109,11 @@ func (x *exchange) acknowledged(typ byte, size int) {
 // completed handles the end of a statement.
 func (x *exchange) completed(typ byte, size int) {
 	a := x.due.first()
-	x.s.snapshot.ended = false
+	ended := false
 	if typ == wire.CommandComplete {
 		x.copied()
 		x.noticeTag(a, x.toClient.body(size))
-		x.s.snapshot.ended = a != nil && a.endsTransaction(x.toClient.body(size))
+		ended = a != nil && a.endsTransaction(x.toClient.body(size))
 		if x.listen.undo.open && a != nil && !a.hidden() {
 			x.carriedOut(a, x.toClient.body(size))
 		}
@@ -128,10 +127,11 @@ func (x *exchange) completed(typ byte, size int) {
 	if a != nil && a.kind == 'E' {
 		x.succeeded()
 		next := x.due.first()
-		x.s.snapshot.ended = x.s.snapshot.ended && next != nil && next.kind == 'S'
+		ended = ended && next != nil && next.kind == 'S'
 		x.fake()
 		x.lift()
 	}
+	x.s.snapshot.ended = ended
 }
 
 // Tags of statements after which something is gone that weir keeps account of.
@@ -302,16 +302,15 @@ func (x *exchange) parameter(size int) {
 	if rereads(n) {
 		x.up.noteQuoting()
 	}
-	if a := x.due.first(); !x.changes.undoes && (a == nil || a.kind != internal && a.kind != ahead) {
+	a := x.due.first()
+	if !x.changes.undoes && (a == nil || a.kind != internal && a.kind != ahead) {
 		x.follow(n, v, before)
 	}
 	if x.changes.told != nil {
 		x.toClient.discard(size) // see report
 		return
 	}
-	if a := x.due.first(); a == nil || !a.hidden() {
-		x.changes.stated = false
-	}
+	x.changes.stated = x.changes.stated && a != nil && a.hidden()
 	x.pass(size)
 }
 

@@ -199,7 +199,7 @@ func (x *exchange) forward(typ byte, size int) bool {
 		if !x.due.empty() {
 			// What is not answered may begin a copy that no kind of statement shows: before
 			// which of the client's Syncs do its data end?
-			x.toUp.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.Flush) })
+			x.toUp.flush()
 			x.barrier = true
 			return false
 		}
@@ -217,7 +217,7 @@ func (x *exchange) functionCall(size int) bool {
 	if pins != 0 && x.left() && x.status != wire.Failed {
 		if !x.due.between() {
 			// As in query: it may be skipped.
-			x.toUp.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.Flush) })
+			x.toUp.flush()
 			x.barrier = true
 			return false
 		}
@@ -245,7 +245,7 @@ func (x *exchange) query(size int) bool {
 	}
 	if !x.due.between() {
 		// PostgreSQL skips it if something fails that was sent in its span.
-		x.toUp.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.Flush) })
+		x.toUp.flush()
 		x.barrier = true
 		return false
 	}
@@ -338,7 +338,7 @@ func (x *exchange) sendQuery(e *effect, text []byte, size, head int) {
 	x.s.assumeUnnamed(nil)
 	x.up.Prepared.Unnamed = nil
 	alone := head == 0 && (e.mentions != nil || e.kinds&forgetful != 0) && sqltext.Scan(text).Count == 1
-	x.due.push(answer{kind: 'Q', unnamed: true, pins: e.pins, added: added, steps: steps, alone: alone, returns: e.kinds&returning != 0, frees: frees(e.mentions)})
+	x.due.push(answer{kind: 'Q', unnamed: true, pins: e.pins, added: added, steps: steps, alone: alone, returns: e.kinds&mayReturn != 0, frees: frees(e.mentions)})
 	x.s.snapshot.sent()
 	x.barrier = x.barrier || head > 0 || e.kinds&mayCopy != 0 || x.unsettledListening()
 }
@@ -413,7 +413,7 @@ func (x *exchange) execute(size int) bool {
 	}
 	if st != nil && (st.forgets() || mayCopy&(1<<st.kind) != 0) {
 		// As in query: what follows may prepare again what this forgets, or be data.
-		x.toUp.insert(func(out []byte) []byte { return wire.AppendEmpty(out, wire.Flush) })
+		x.toUp.flush()
 		x.barrier = true
 	}
 	return true

@@ -89,13 +89,13 @@ func (s *snapshot) answered(status byte, groups int) {
 	}
 }
 
-// returning are the kinds of statements that may go back to a savepoint.
-const returning = 1<<sqltext.RollbackTo | 1<<sqltext.Execute | 1<<sqltext.Unknown
+// mayReturn are the kinds of statements that may do ROLLBACK TO SAVEPOINT.
+const mayReturn = 1<<sqltext.RollbackTo | 1<<sqltext.Execute | 1<<sqltext.Unknown
 
 // endsTransaction reports whether a statement of the client's with that tag has certainly
 // ended its transaction, AND CHAIN or not.
 func (a *answer) endsTransaction(tag []byte) bool {
-	if a.hidden() || a.returns || a.st != nil && returning&(1<<a.st.kind) != 0 {
+	if a.hidden() || a.returns || a.st != nil && mayReturn&(1<<a.st.kind) != 0 {
 		return false
 	}
 	return bytes.Equal(tag, tagCommit) || bytes.Equal(tag, tagRollback)
