@@ -179,3 +179,58 @@ func TestACopyWithoutItsLastSyncEnds(t *testing.T) {
 		}
 	}
 }
+
+// TestALostCopyIsNoSuccess ends the backend behind the answer to a COPY whose Sync PostgreSQL
+// has ignored, so that nothing is committed, and behind a message that is no data whose error
+// a body catches.
+func TestALostCopyIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	type messages = []pgproto3.FrontendMessage
+	const catches = "do $$begin insert into rows values (1); begin execute 'execute s0'; exception when others then null; end; end$$"
+	g := table(t)
+	for name, next := range map[string]messages{
+		"a Sync":   {&pgproto3.Sync{}},
+		"a group":  group("insert into rows values (2)"),
+		"a query":  simple("insert into rows values (2)"),
+		"a COMMIT": group("commit"),
+	} {
+		for begins, first := range map[string]messages{
+			"copy": group("copy rows from stdin"),
+			"DO":   group("do $$begin execute 'execute s0'; end$$"),
+		} {
+			r := g.raw(t)
+			r.send(t, &pgproto3.Parse{Name: "s0", Query: "copy rows from stdin"}, &pgproto3.Sync{})
+			r.transcript(t, 1)
+			r.send(t, first...)
+			r.transcriptOf(t, 3)
+			r.send(t, &pgproto3.CopyData{Data: []byte("1\n")}, &pgproto3.CopyDone{}, &pgproto3.Flush{})
+			if got := r.transcriptOf(t, 1); got != "C" {
+				t.Errorf("%s, %s: the copy is answered %s", begins, name, got)
+			}
+			testpg.Exec(t, g.upstream, "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
+			r.send(t, next...)
+			t.Logf("%s, %s", begins, name) // shown where it fails
+			// A query without a Sync is skipped if the loss is noticed in front of it.
+			if got := r.transcriptOf(t, 1); !strings.HasPrefix(got, "E(") {
+				t.Errorf("told %q", got)
+			}
+			_ = r.Close()
+			if n := rows(t, g); n != "0" {
+				t.Errorf("%s, %s: %s rows are there", begins, name, n)
+			}
+		}
+	}
+	for name, next := range map[string]messages{"a group": group("select 1"), "a query": simple("select 1"), "a Close": {&pgproto3.Close{ObjectType: 'S', Name: "a"}, &pgproto3.Sync{}}} {
+		r := g.raw(t)
+		r.send(t, &pgproto3.Parse{Name: "s0", Query: "copy rows from stdin"}, &pgproto3.Sync{})
+		r.transcript(t, 1)
+		r.send(t, slices.Concat(group(catches), next)...)
+		if got := r.transcript(t, 2); got != "1 2 G C E(08P01) EOF" {
+			t.Errorf("an error that is caught, %s: told %q", name, got)
+		}
+		_ = r.Close()
+		if n := rows(t, g); n != "0" {
+			t.Errorf("an error that is caught, %s: %s rows are there", name, n)
+		}
+	}
+}

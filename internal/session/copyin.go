@@ -83,10 +83,10 @@ func (x *exchange) awaitCopy() {
 }
 
 // copied takes in that a statement was completed: if it was a copy, the Syncs
-// among its data were ignored.
+// among its data were ignored. A body may catch the error of a message that is no data.
 func (x *exchange) copied() {
 	if x.copying || x.copy.ended {
-		x.copying, x.copy = false, copyIn{}
+		x.copying, x.copy = false, copyIn{astray: x.copy.foreign != 0}
 		x.due.ignoreSyncs()
 	}
 }
@@ -101,15 +101,22 @@ func (q *answers) mayIgnore() {
 	}
 }
 
-// ignoreSyncs takes out the Syncs that were sent while a copy ran.
+// ignoreSyncs takes out the Syncs that were sent while a copy ran. Their group goes on: what
+// it has done is not committed yet.
 func (q *answers) ignoreSyncs() {
-	kept := q.list[:q.head]
+	kept, open := q.list[:q.head], true
 	for _, a := range q.list[q.head:] {
 		if a.ignored {
 			q.ends--
-		} else {
-			kept = append(kept, a)
+			continue
 		}
+		if !a.own() {
+			open = !a.ends()
+		}
+		kept = append(kept, a)
+	}
+	if len(kept) < len(q.list) {
+		q.open = open
 	}
 	clear(q.list[len(kept):])
 	q.list = kept
