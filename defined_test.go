@@ -4,6 +4,7 @@ package weir_test
 
 import (
 	"bytes"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -190,7 +191,7 @@ func TestWhatOthersMakeMeanwhileLeavesNothingToThird(t *testing.T) {
 func TestWhatCommitPreparedMakesLeavesNothingToOthers(t *testing.T) {
 	t.Parallel()
 	url := testpg.New(t, pgserver.Options{Settings: map[string]string{"max_prepared_transactions": "5"}}).URL()
-	for _, ends := range []string{"run", "query"} {
+	for _, ends := range []string{"run", "query", "with more behind it"} {
 		testpg.Exec(t, url, "create or replace function f() returns void language plpgsql as $$begin perform 1; end$$")
 		g := open(t, url, poolOf(2))
 		one, two := g.raw(t), g.raw(t)
@@ -198,15 +199,27 @@ func TestWhatCommitPreparedMakesLeavesNothingToOthers(t *testing.T) {
 		two.named(t, "create or replace function f() returns void language plpgsql as $$begin perform set_config('app.tenant', 'secret', false); end$$")
 		two.named(t, "prepare transaction 'g'")
 		one.named(t, "select 1") // the catalog is read
-		if ends == "run" {
-			two.send(t, &pgproto3.Parse{Query: "commit prepared 'g'"}, &pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{})
+		holder := rawDirect(t, url)
+		switch ends {
+		case "run":
+			two.send(t, group("commit prepared 'g'")...)
 			two.transcript(t, 1)
-		} else {
+		case "with more behind it":
+			holder.named(t, "select pg_advisory_lock(7)")
+			two.send(t, append(extended("commit prepared 'g'"), group("select pg_advisory_xact_lock(7)")...)...)
+			until(t, "it to be committed", func() bool {
+				return testpg.Exec(t, url, "select count(*)::text from pg_prepared_xacts")[0][0] == "0"
+			})
+		default:
 			two.named(t, "commit prepared 'g'")
 		}
 		one.named(t, "select f()")
+		_ = holder.Close()
 		three := g.raw(t)
 		t.Logf("committed by %s", ends) // shown where it fails
+		if ends == "with more behind it" {
+			two.transcript(t, 1)
+		}
 		othersFind(t, findTenant, "", two, three)
 		for _, r := range []*raw{one, two, three} {
 			_ = r.Close()
@@ -255,6 +268,58 @@ func TestWhatIsDefinedInFrontOfMoreLeavesNothingToOthers(t *testing.T) {
 		if got := one.named(t, findTenant)[0]; got != "secret" {
 			t.Errorf("the client finds %q", got)
 		}
+		for _, r := range []*raw{one, two, three} {
+			_ = r.Close()
+		}
+	}
+}
+
+// A client that does not read what it has asked for keeps weir from hearing that what it has
+// defined is there.
+func TestWhatIsDefinedBehindRowsThatNobodyReadsLeavesNothingToOthers(t *testing.T) {
+	t.Parallel()
+	const define = "create or replace function f() returns void language plpgsql as $$begin perform set_config('app.tenant', 'secret', false); end$$"
+	const rows = "select repeat('x', 50000) from generate_series(1, 200)"
+	url := database(t)
+	for name, messages := range map[string][]pgproto3.FrontendMessage{
+		"groups":  slices.Concat(group(rows), group(define)),
+		"queries": slices.Concat(simple(rows), simple(define)),
+		"a text":  simple(rows + "; " + define),
+		"a group": slices.Concat(extended(rows), group(define)),
+	} {
+		testpg.Exec(t, url, "create or replace function f() returns void language plpgsql as $$begin end$$")
+		g := open(t, url, poolOf(2))
+		one, two := g.raw(t), g.raw(t)
+		if err := two.Conn.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
+			t.Fatal(err)
+		}
+		one.named(t, "select f()") // the catalog is read
+		two.send(t, messages...)
+		there := func() bool {
+			return testpg.Exec(t, url, "select count(*)::text from pg_proc where proname = 'f' and prosrc like '%secret%'")[0][0] == "1"
+		}
+		groups := len(messages) - len(slices.DeleteFunc(slices.Clone(messages), func(m pgproto3.FrontendMessage) bool {
+			switch m.(type) {
+			case *pgproto3.Query, *pgproto3.Sync:
+				return true
+			}
+			return false
+		}))
+		for ended := 0; !there(); { // up to where the rest fits into buffers
+			m, err := two.front.Receive()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, ok := m.(*pgproto3.ReadyForQuery); ok {
+				if ended++; ended == groups {
+					t.Fatalf("%s: all was read before the definition was there", name)
+				}
+			}
+		}
+		one.named(t, "select f()")
+		three := g.raw(t)
+		t.Logf("in %s", name) // shown where it fails
+		othersFind(t, findTenant, "", three)
 		for _, r := range []*raw{one, two, three} {
 			_ = r.Close()
 		}

@@ -241,6 +241,9 @@ func (x *exchange) deliver() (moved bool) {
 		x.leaving, x.hungUp = true, true
 		return true
 	}
+	if x.making.defines && !x.making.publishes && x.toClient.pending() {
+		x.making.publish(&x.s.env.dictionary.defined) // its end may be among what is not read
+	}
 	return n > 0
 }
 

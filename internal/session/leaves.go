@@ -45,7 +45,7 @@ func (x *exchange) leaves(e *effect) {
 
 // publishing are the kinds that may commit what was defined before them, or what they
 // define, before they are answered: something may run behind the commit.
-const publishing = 1<<sqltext.Commit | 1<<sqltext.Call | 1<<sqltext.Do | 1<<sqltext.Unknown
+const publishing = 1<<sqltext.Commit | 1<<sqltext.CommitPrepared | 1<<sqltext.Call | 1<<sqltext.Do | 1<<sqltext.Unknown
 
 // making is what a transaction may have changed of what routines there are, or of what
 // calls them.
@@ -66,13 +66,18 @@ func (m *making) define(e *effect, h *routine.History) {
 		prepared, ok := h.Prepared()
 		m.effect, m.defines = m.effect.With(prepared), m.defines || ok
 	}
-	if m.defines && !m.publishes && e.kinds&publishing != 0 {
+	if m.defines && (e.kinds&publishing != 0 || m.publishes && e.defines) {
+		m.publish(h)
+	}
+}
+
+// publish has others know of what may be committed before that is heard of.
+func (m *making) publish(h *routine.History) {
+	if !m.publishes {
 		m.publishes = true
 		h.Open()
 	}
-	if m.publishes && (e.defines || e.kinds&publishing != 0) {
-		h.Widen(m.effect)
-	}
+	h.Widen(m.effect)
 }
 
 // count has others know of it.
